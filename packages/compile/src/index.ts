@@ -14,7 +14,15 @@ export {
   type Value,
   type ValueId,
 } from './graph/graph.js';
-export { compileFunction, compileStep, specsOf, type CompiledFunction, type CompiledStep, type CompileFunctionOptions, type CompileStepOptions } from './compile-step.js';
+export {
+  compileFunction,
+  compileStep,
+  specsOf,
+  type CompiledFunction,
+  type CompiledStep,
+  type CompileFunctionOptions,
+  type CompileStepOptions,
+} from './compile-step.js';
 export { traceStep, type NamedTensors, type Step, type TraceOptions } from './trace/trace.js';
 export { GraphBuilder, type OutputSpec } from './graph/builder.js';
 export { validateGraph } from './graph/validate.js';

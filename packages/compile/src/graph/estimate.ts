@@ -1,5 +1,5 @@
 import { bytesOf, sizeOf } from '@selfsup/core';
-import { convolutionGeometry, flagOf, windowGeometry } from './attributes.js';
+import { flagOf, windowGeometry } from './attributes.js';
 import type { Graph, Node, Op, Value } from './graph.js';
 import { lastUses } from './liveness.js';
 
@@ -44,24 +44,13 @@ const free: Cost = () => 0;
 
 const last = (shape: readonly number[], back: number): number => shape[shape.length - back];
 
-/** One multiply-add for every weight of the filter seen by every output element. */
-const convolution =
-  (filter: 'second input' | 'output', result: 'first input' | 'second input' | 'output'): Cost =>
-  (node, inputs, outputs) => {
-    const w = filter === 'output' ? outputs[0] : inputs[1];
-    const y = result === 'output' ? outputs[0] : inputs[result === 'first input' ? 0 : 1];
-    const { groups } = convolutionGeometry(node.attrs);
-    return (2 * sizeOf(y.shape) * sizeOf(w.shape) * groups) / (w.shape[3] * groups);
-  };
+/** One multiply-add for every output element and every weight it sees: the filter `[h, w, C / groups, O]` less O. */
+const convolution = (y: Value, w: Value): number => (2 * sizeOf(y.shape) * sizeOf(w.shape)) / last(w.shape, 1);
 
-/** Products of queries with keys and of weights with values, per use of either. */
-const attention =
-  (products: number, perWeight: number, q: number): Cost =>
-  (_, inputs) => {
-    const [batch, heads, n, d] = inputs[q].shape;
-    const [, , m, e] = inputs[q + 2].shape;
-    return batch * heads * n * m * (products * (d + e) + perWeight);
-  };
+/** `flops(d, e)` for every attention weight, from q [B, H, N, d], k [B, H, M, d], v [B, H, M, e]. */
+function attention([q, k, v]: readonly Value[], flops: (d: number, e: number) => number): number {
+  return sizeOf(q.shape.slice(0, 3)) * last(k.shape, 2) * flops(last(q.shape, 1), last(v.shape, 1));
+}
 
 /** Where an operation is not one per output element. Transcendental functions count as one. */
 const COSTS: Readonly<Partial<Record<Op, Cost>>> = {
@@ -82,9 +71,9 @@ const COSTS: Readonly<Partial<Record<Op, Cost>>> = {
   argmax: perInput(1),
   argmin: perInput(1),
   scatter_add: (_, [, updates]) => sizeOf(updates.shape),
-  convolution: convolution('second input', 'output'),
-  convolution_input_grad: convolution('second input', 'first input'),
-  convolution_filter_grad: convolution('output', 'second input'),
+  convolution: (_, [, w], [y]) => convolution(y, w),
+  convolution_input_grad: (_, [dy, w]) => convolution(dy, w),
+  convolution_filter_grad: (_, [, dy], [dw]) => convolution(dy, dw),
   reduce_window: (node, _, [y]) => sizeOf(y.shape) * sizeOf(windowGeometry(node.attrs).window),
   reduce_window_grad: (node, [dy]) => sizeOf(dy.shape) * sizeOf(windowGeometry(node.attrs).window),
   resize_bilinear: perOutput(8),
@@ -94,8 +83,8 @@ const COSTS: Readonly<Partial<Record<Op, Cost>>> = {
   gelu_grad: perOutput(9),
   layer_norm: perInput(8),
   layer_norm_grad: perInput(16),
-  attention: attention(2, 5, 0),
-  attention_grad: attention(5, 9, 1),
+  attention: (_, qkv) => attention(qkv, (d, e) => 2 * d + 2 * e + 5),
+  attention_grad: (_, [, ...qkv]) => attention(qkv, (d, e) => 6 * d + 4 * e + 9),
   cholesky: (_, [a]) => (sizeOf(a.shape) * last(a.shape, 1)) / 3,
   triangular_solve: (_, [a, b]) => sizeOf(b.shape) * last(a.shape, 1),
   top_k: perInput(1),

@@ -1,12 +1,5 @@
 import { formatShape, sameShape, sizeOf } from '@selfsup/core';
-import {
-  convolutionGeometry,
-  flagOf,
-  numberOf,
-  numbersOf,
-  windowGeometry,
-  type Attributes,
-} from './attributes.js';
+import { convolutionGeometry, flagOf, numberOf, numbersOf, windowGeometry, type Attributes } from './attributes.js';
 import type { Composite, Node, Primitive } from './graph.js';
 
 type Shape = readonly number[];
@@ -134,7 +127,8 @@ const special = {
       ? [inputs[0].map((d, i) => (i === axis ? inputs.reduce((sum, s) => sum + s[axis], 0) : d))]
       : 'inputs that agree in all but the dimension';
   },
-  reverse: ([x], attrs) => (numbersOf(attrs, 'dimensions').every((d) => isAxis(d, x)) ? [x] : 'dimensions of the input'),
+  reverse: ([x], attrs) =>
+    numbersOf(attrs, 'dimensions').every((d) => isAxis(d, x)) ? [x] : 'dimensions of the input',
   dot_general: ([a, b], attrs) => {
     if (a.length < 2 || b.length < 2) return 'two arrays of rank 2 or more';
     const [m, k] = flagOf(attrs, 'transposeA') ? [a[a.length - 1], a[a.length - 2]] : a.slice(-2);

@@ -21,7 +21,8 @@ function formatInput(value: Value): string {
 function formatConstant(value: Value): string {
   const data = [...(value.data?.subarray(0, SHOWN_ELEMENTS) ?? [])].map(formatNumber);
   const length = value.data?.length ?? 0;
-  const text = length === 1 ? data[0] : `[${data.join(', ')}${length > SHOWN_ELEMENTS ? `, ... ${length} in all` : ''}]`;
+  const text =
+    length === 1 ? data[0] : `[${data.join(', ')}${length > SHOWN_ELEMENTS ? `, ... ${length} in all` : ''}]`;
   return `constant ${text} : ${typeOf(value)}`;
 }
 

@@ -39,7 +39,8 @@ function simplifyNode(view: View, node: Node): Rewrite {
     case 'broadcast_in_dim':
       return x !== undefined && sameShape(x.shape, out.shape) ? { alias: node.inputs[0] } : undefined;
     case 'slice': {
-      const whole = x !== undefined && sameShape(x.shape, out.shape) && (node.attrs['strides'] as number[]).every((s) => s === 1);
+      const whole =
+        x !== undefined && sameShape(x.shape, out.shape) && (node.attrs['strides'] as number[]).every((s) => s === 1);
       return whole ? { alias: node.inputs[0] } : undefined;
     }
     case 'pad':

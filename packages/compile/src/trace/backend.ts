@@ -12,7 +12,13 @@ export const MAX_CAPTURED_BYTES = 4 << 20;
 interface Entry {
   /** The traced value; constants get theirs when they are first used. */
   value: ValueId | undefined;
-  readonly known: { readonly data: Float32Array | Int32Array | Uint8Array; readonly shape: readonly number[]; readonly dtype: GraphDType } | undefined;
+  readonly known:
+    | {
+        readonly data: Float32Array | Int32Array | Uint8Array;
+        readonly shape: readonly number[];
+        readonly dtype: GraphDType;
+      }
+    | undefined;
   refCount: number;
 }
 
@@ -118,11 +124,18 @@ export class TracingBackend extends tf.KernelBackend {
     return dataId;
   }
 
-  override move(dataId: tf.DataId, values: tf.BackendValues, shape: number[], dtype: tf.DataType, refCount: number): void {
+  override move(
+    dataId: tf.DataId,
+    values: tf.BackendValues,
+    shape: number[],
+    dtype: tf.DataType,
+    refCount: number,
+  ): void {
     const kind = graphDType(dtype);
     const n = sizeOf(shape);
     const source = (values ?? new Float32Array(n)) as ArrayLike<number>;
-    const data = kind === 'f32' ? Float32Array.from(source) : kind === 'i32' ? Int32Array.from(source) : Uint8Array.from(source);
+    const data =
+      kind === 'f32' ? Float32Array.from(source) : kind === 'i32' ? Int32Array.from(source) : Uint8Array.from(source);
     this.#storage.set(dataId, { value: undefined, known: { data, shape: [...shape], dtype: kind }, refCount });
   }
 

@@ -66,7 +66,8 @@ export class GraphWriter {
 
   /** A constant of one repeated value (stored as a splat). */
   splat(value: number, shape: readonly number[], dtype: GraphDType): Traced {
-    const data = dtype === 'f32' ? Float32Array.of(value) : dtype === 'i32' ? Int32Array.of(value) : Uint8Array.of(value);
+    const data =
+      dtype === 'f32' ? Float32Array.of(value) : dtype === 'i32' ? Int32Array.of(value) : Uint8Array.of(value);
     return this.constant(data, shape, dtype);
   }
 

@@ -176,5 +176,6 @@ function recordResults(builder: GraphBuilder, target: TracingBackend, result: Re
     }
     builder.result('state', name, target.graphValue(tensor));
   }
-  for (const [name, tensor] of Object.entries(result.metrics)) builder.result('metric', name, target.graphValue(tensor));
+  for (const [name, tensor] of Object.entries(result.metrics))
+    builder.result('metric', name, target.graphValue(tensor));
 }

@@ -33,7 +33,15 @@ describe('traceStep', () => {
   it('records composites whole for an engine that runs them, and their definition for one that does not', async () => {
     const whole = await traceStep(step, { ...specs, composites: COMPOSITES });
     const ops = new Set(whole.nodes.map((n) => n.op));
-    for (const op of ['gelu', 'gelu_grad', 'layer_norm', 'layer_norm_grad', 'attention', 'attention_grad', 'cholesky']) {
+    for (const op of [
+      'gelu',
+      'gelu_grad',
+      'layer_norm',
+      'layer_norm_grad',
+      'attention',
+      'attention_grad',
+      'cholesky',
+    ]) {
       expect(ops).toContain(op);
     }
     const plain = await traceStep(step, specs);
@@ -60,13 +68,17 @@ describe('traceStep', () => {
     expect(await code(() => ({ state: {}, metrics: { m: tf.sum(tf.neg(large)) } }))).toBe('UNSUPPORTED');
     expect((await large.data())[0]).toBe(0);
     large.dispose();
-    expect(await code(({ w }) => ({ state: {}, metrics: { m: tf.real(tf.fft(tf.complex(w, w))) } }))).toBe('UNSUPPORTED');
+    expect(await code(({ w }) => ({ state: {}, metrics: { m: tf.real(tf.fft(tf.complex(w, w))) } }))).toBe(
+      'UNSUPPORTED',
+    );
   });
 
   it('leaves no tensors behind, also after an error', async () => {
     const before = tf.memory().numTensors;
     await traceStep(step, specs);
-    await traceStep(() => { throw new Error('user'); }, specs).catch(() => undefined);
+    await traceStep(() => {
+      throw new Error('user');
+    }, specs).catch(() => undefined);
     expect(tf.memory().numTensors).toBe(before);
   });
 });

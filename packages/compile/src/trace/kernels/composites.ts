@@ -15,7 +15,9 @@ const same =
 function layerNorm(g: GraphWriter, c: KernelCall): Traced[] {
   const x = c.in('x');
   const stat = { shape: rows(x), dtype: 'f32' as const };
-  return g.emitAll('layer_norm', [x, c.in('weight'), c.in('bias')], [like(x), stat, stat], { epsilon: c.attrs['epsilon'] as number });
+  return g.emitAll('layer_norm', [x, c.in('weight'), c.in('bias')], [like(x), stat, stat], {
+    epsilon: c.attrs['epsilon'] as number,
+  });
 }
 
 function layerNormGrad(g: GraphWriter, c: KernelCall): Traced[] {
@@ -25,7 +27,9 @@ function layerNormGrad(g: GraphWriter, c: KernelCall): Traced[] {
 
 function attention(g: GraphWriter, c: KernelCall): Traced {
   const [q, k, v] = [c.in('q'), c.in('k'), c.in('v')];
-  return g.emit('attention', [q, k, v], [...q.shape.slice(0, -1), v.shape[v.shape.length - 1]], 'f32', { scale: c.attrs['scale'] as number });
+  return g.emit('attention', [q, k, v], [...q.shape.slice(0, -1), v.shape[v.shape.length - 1]], 'f32', {
+    scale: c.attrs['scale'] as number,
+  });
 }
 
 function attentionGrad(g: GraphWriter, c: KernelCall): Traced[] {

@@ -13,24 +13,45 @@ interface Geometry {
   readonly groups: number;
 }
 
-function geometry(g: GraphWriter, c: KernelCall, input: Shape4, filter: Shape4, depthwise: boolean): Geometry & { out: Shape4 } {
+function geometry(
+  g: GraphWriter,
+  c: KernelCall,
+  input: Shape4,
+  filter: Shape4,
+  depthwise: boolean,
+): Geometry & { out: Shape4 } {
   if (c.attrs['dataFormat'] === 'NCHW') g.unsupported(c, 'dataFormat NCHW', 'use NHWC');
   const strides = pair(c.attrs['strides']);
   const dilations = pair(c.attrs['dilations'] ?? 1);
   const info = tf.backend_util.computeConv2DInfo(
-    input, filter, strides, dilations,
+    input,
+    filter,
+    strides,
+    dilations,
     c.attrs['pad'] as 'same' | 'valid' | number,
     c.attrs['dimRoundingMode'] as 'floor' | 'round' | 'ceil' | undefined,
     depthwise,
   );
   const p = info.padInfo;
-  return { strides, dilations, padding: [p.top, p.bottom, p.left, p.right], groups: depthwise ? input[3] : 1, out: info.outShape as Shape4 };
+  return {
+    strides,
+    dilations,
+    padding: [p.top, p.bottom, p.left, p.right],
+    groups: depthwise ? input[3] : 1,
+    out: info.outShape as Shape4,
+  };
 }
 
-const attrsOf = ({ strides, dilations, padding, groups }: Geometry): Record<string, number | number[]> => ({ strides, dilations, padding, groups });
+const attrsOf = ({ strides, dilations, padding, groups }: Geometry): Record<string, number | number[]> => ({
+  strides,
+  dilations,
+  padding,
+  groups,
+});
 
 /** Depthwise filters [H, W, C, M] are grouped filters [H, W, 1, C*M] with C groups. */
-const grouped = (g: GraphWriter, w: Traced): Traced => g.reshape(w, [w.shape[0], w.shape[1], 1, w.shape[2] * w.shape[3]]);
+const grouped = (g: GraphWriter, w: Traced): Traced =>
+  g.reshape(w, [w.shape[0], w.shape[1], 1, w.shape[2] * w.shape[3]]);
 
 const convolution =
   (depthwise: boolean): KernelRule =>
@@ -70,7 +91,10 @@ function windowOf(c: KernelCall, shape: Shape4): Window {
   const window = pair(c.attrs['filterSize']);
   const strides = pair(c.attrs['strides']);
   const info = tf.backend_util.computePool2DInfo(
-    shape, window, strides, 1,
+    shape,
+    window,
+    strides,
+    1,
     c.attrs['pad'] as 'same' | 'valid' | number,
     c.attrs['dimRoundingMode'] as 'floor' | 'round' | 'ceil' | undefined,
   );
@@ -91,7 +115,12 @@ function coverage(g: GraphWriter, shape: Shape4, w: Window): Traced {
   return g.constant(counts, [1, w.out[1], w.out[2], 1], 'f32');
 }
 
-const poolAttrs = (kind: 'max' | 'sum', w: Window): Record<string, string | number[]> => ({ kind, window: w.window, strides: w.strides, padding: w.padding });
+const poolAttrs = (kind: 'max' | 'sum', w: Window): Record<string, string | number[]> => ({
+  kind,
+  window: w.window,
+  strides: w.strides,
+  padding: w.padding,
+});
 
 function maxPool(g: GraphWriter, c: KernelCall): Traced {
   const x = c.in('x');
@@ -124,7 +153,10 @@ const resize =
   (g, c) => {
     const x = c.in('images');
     const size = c.attrs['size'] as Pair;
-    const attrs = { alignCorners: c.attrs['alignCorners'] === true, halfPixelCenters: c.attrs['halfPixelCenters'] === true };
+    const attrs = {
+      alignCorners: c.attrs['alignCorners'] === true,
+      halfPixelCenters: c.attrs['halfPixelCenters'] === true,
+    };
     return g.emit(op, [x], [x.shape[0], size[0], size[1], x.shape[3]], 'f32', attrs);
   };
 

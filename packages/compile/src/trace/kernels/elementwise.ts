@@ -125,7 +125,8 @@ export const ELEMENTWISE: Readonly<Record<string, KernelRule>> = {
     where(g, c.in('x'), c.in('x'), g.binary('multiply', c.in('x'), g.scalar(c.attrs['alpha'] as number))),
   Prelu: (g, c) => where(g, c.in('x'), c.in('x'), g.binary('multiply', c.in('x'), c.in('alpha'))),
   Elu: (g, c) => where(g, c.in('x'), c.in('x'), g.unary('exponential_minus_one', c.in('x'))),
-  EluGrad: (g, c) => where(g, c.in('y'), c.in('dy'), g.binary('multiply', c.in('dy'), g.binary('add', c.in('y'), g.scalar(1)))),
+  EluGrad: (g, c) =>
+    where(g, c.in('y'), c.in('dy'), g.binary('multiply', c.in('dy'), g.binary('add', c.in('y'), g.scalar(1)))),
   Selu: (g, c) =>
     where(
       g,

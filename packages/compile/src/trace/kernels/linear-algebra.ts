@@ -3,7 +3,12 @@ import { sizeOf } from '@selfsup/core';
 import type { GraphWriter, KernelCall, KernelRule, Traced } from '../kernel-context.js';
 
 function matMul(g: GraphWriter, c: KernelCall): Traced {
-  return g.matMul(g.convert(c.in('a'), 'f32'), g.convert(c.in('b'), 'f32'), c.attrs['transposeA'] === true, c.attrs['transposeB'] === true);
+  return g.matMul(
+    g.convert(c.in('a'), 'f32'),
+    g.convert(c.in('b'), 'f32'),
+    c.attrs['transposeA'] === true,
+    c.attrs['transposeB'] === true,
+  );
 }
 
 /** `gather` along one axis; more batch dimensions are refused (no block of this project needs them). */
@@ -23,7 +28,11 @@ function rowNumbers(g: GraphWriter, indices: Traced, leading: readonly number[])
   const strides = leading.map((_, i) => sizeOf(leading.slice(i + 1)));
   const n = sizeOf(indices.shape.slice(0, -1));
   const flat = g.reshape(g.convert(indices, 'i32'), [n, leading.length]);
-  return g.reduce('sum', g.binary('multiply', flat, g.constant(Int32Array.from(strides), [leading.length], 'i32')), [1]);
+  return g.reduce(
+    'sum',
+    g.binary('multiply', flat, g.constant(Int32Array.from(strides), [leading.length], 'i32')),
+    [1],
+  );
 }
 
 function gatherNd(g: GraphWriter, c: KernelCall): Traced {
@@ -63,7 +72,11 @@ function oneHot(g: GraphWriter, c: KernelCall): Traced {
   const indices = c.in('indices');
   const { depth, onValue, offValue } = c.attrs as { depth: number; onValue: number; offValue: number };
   const dtype = c.attrs['dtype'] === 'float32' ? 'f32' : c.attrs['dtype'] === 'bool' ? 'bool' : 'i32';
-  return g.emit('one_hot', [g.convert(indices, 'i32')], [...indices.shape, depth], dtype, { depth, on: onValue, off: offValue });
+  return g.emit('one_hot', [g.convert(indices, 'i32')], [...indices.shape, depth], dtype, {
+    depth,
+    on: onValue,
+    off: offValue,
+  });
 }
 
 /** The k largest along the last axis, for tfjs's own kernel and the composite alike. */
@@ -71,7 +84,15 @@ export function topK(g: GraphWriter, c: KernelCall): Traced[] {
   const x = c.in('x');
   const k = c.attrs['k'] as number;
   const shape = [...x.shape.slice(0, -1), k];
-  return g.emitAll('top_k', [x], [{ shape, dtype: x.dtype }, { shape, dtype: 'i32' }], { k });
+  return g.emitAll(
+    'top_k',
+    [x],
+    [
+      { shape, dtype: x.dtype },
+      { shape, dtype: 'i32' },
+    ],
+    { k },
+  );
 }
 
 /** Matrix products, gathers and scatters. */

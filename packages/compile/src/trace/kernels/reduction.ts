@@ -28,7 +28,13 @@ const arg =
   (g, c) => {
     const x = c.in('x');
     const dimension = tf.util.parseAxisParam(c.attrs['axis'] as number, [...x.shape])[0];
-    return g.emit(op, [x], x.shape.filter((_, i) => i !== dimension), 'i32', { dimension });
+    return g.emit(
+      op,
+      [x],
+      x.shape.filter((_, i) => i !== dimension),
+      'i32',
+      { dimension },
+    );
   };
 
 /** exp(x - max) / sum, over any axis; the composite where the engine runs it whole. */

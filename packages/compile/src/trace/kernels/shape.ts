@@ -9,15 +9,31 @@ function slice(g: GraphWriter, c: KernelCall): Traced {
   const x = c.in('x');
   // Only the shape is looked at.
   const shaped = { shape: [...x.shape], rank: x.shape.length } as unknown as tf.Tensor;
-  const [start, size] = tf.slice_util.parseSliceParams(shaped, c.attrs['begin'] as number[], c.attrs['size'] as number[]);
-  return g.slice(x, start, start.map((b, i) => b + size[i]));
+  const [start, size] = tf.slice_util.parseSliceParams(
+    shaped,
+    c.attrs['begin'] as number[],
+    c.attrs['size'] as number[],
+  );
+  return g.slice(
+    x,
+    start,
+    start.map((b, i) => b + size[i]),
+  );
 }
 
 function stridedSlice(g: GraphWriter, c: KernelCall): Traced {
   const x = c.in('x');
   const a = c.attrs as Record<string, never>;
   const info = tf.slice_util.sliceInfo(
-    [...x.shape], a['begin'], a['end'], a['strides'], a['beginMask'], a['endMask'], a['ellipsisMask'], a['newAxisMask'], a['shrinkAxisMask'],
+    [...x.shape],
+    a['begin'],
+    a['end'],
+    a['strides'],
+    a['beginMask'],
+    a['endMask'],
+    a['ellipsisMask'],
+    a['newAxisMask'],
+    a['shrinkAxisMask'],
   );
   if (info.strides.some((s) => s < 0)) {
     const axes = info.strides.flatMap((s, i) => (s < 0 ? [i] : []));
@@ -37,7 +53,11 @@ function split(g: GraphWriter, c: KernelCall): Traced[] {
   return tf.backend_util.prepareSplitSize(shaped, c.attrs['numOrSizeSplits'] as number[] | number, axis).map((size) => {
     const start = x.shape.map((_, i) => (i === axis ? at : 0));
     at += size;
-    return g.slice(x, start, x.shape.map((d, i) => (i === axis ? at : d)));
+    return g.slice(
+      x,
+      start,
+      x.shape.map((d, i) => (i === axis ? at : d)),
+    );
   });
 }
 
@@ -46,7 +66,14 @@ function unpack(g: GraphWriter, c: KernelCall): Traced[] {
   const axis = tf.util.parseAxisParam(c.attrs['axis'] as number, [...x.shape])[0];
   const rest = x.shape.filter((_, i) => i !== axis);
   return Array.from({ length: x.shape[axis] }, (_, k) =>
-    g.reshape(g.slice(x, x.shape.map((__, i) => (i === axis ? k : 0)), x.shape.map((d, i) => (i === axis ? k + 1 : d))), rest),
+    g.reshape(
+      g.slice(
+        x,
+        x.shape.map((__, i) => (i === axis ? k : 0)),
+        x.shape.map((d, i) => (i === axis ? k + 1 : d)),
+      ),
+      rest,
+    ),
   );
 }
 
@@ -54,7 +81,10 @@ function pack(g: GraphWriter, c: KernelCall): Traced {
   const axis = c.attrs['axis'] as number;
   const shape = [...c.list[0].shape];
   shape.splice(axis, 0, 1);
-  return g.concatenate(c.list.map((x) => g.reshape(x, shape)), axis);
+  return g.concatenate(
+    c.list.map((x) => g.reshape(x, shape)),
+    axis,
+  );
 }
 
 function tile(g: GraphWriter, c: KernelCall): Traced {
@@ -62,7 +92,10 @@ function tile(g: GraphWriter, c: KernelCall): Traced {
   const reps = c.attrs['reps'] as number[];
   const split = x.shape.flatMap((d) => [1, d]);
   const wide = x.shape.flatMap((d, i) => [reps[i], d]);
-  return g.reshape(g.broadcast(g.reshape(x, split), wide), x.shape.map((d, i) => d * reps[i]));
+  return g.reshape(
+    g.broadcast(g.reshape(x, split), wide),
+    x.shape.map((d, i) => d * reps[i]),
+  );
 }
 
 function mirrorPad(g: GraphWriter, c: KernelCall): Traced {
@@ -71,7 +104,11 @@ function mirrorPad(g: GraphWriter, c: KernelCall): Traced {
   (c.attrs['paddings'] as [number, number][]).forEach(([low, high], axis) => {
     const size = x.shape[axis];
     const take = (from: number, to: number): Traced =>
-      g.slice(x, x.shape.map((_, i) => (i === axis ? from : 0)), x.shape.map((d, i) => (i === axis ? to : d)));
+      g.slice(
+        x,
+        x.shape.map((_, i) => (i === axis ? from : 0)),
+        x.shape.map((d, i) => (i === axis ? to : d)),
+      );
     const flip = (part: Traced): Traced => g.emit('reverse', [part], part.shape, part.dtype, { dimensions: [axis] });
     const parts = [x];
     if (low > 0) parts.unshift(flip(take(edge, edge + low)));
@@ -84,8 +121,16 @@ function mirrorPad(g: GraphWriter, c: KernelCall): Traced {
 function spaceToBatch(g: GraphWriter, c: KernelCall): Traced {
   const x = c.in('x');
   const block = c.attrs['blockShape'] as number[];
-  const paddings = [[0, 0], ...(c.attrs['paddings'] as number[][]), ...x.shape.slice(1 + block.length).map(() => [0, 0])];
-  const padded = g.pad(x, paddings.map((p) => p[0]), paddings.map((p) => p[1]));
+  const paddings = [
+    [0, 0],
+    ...(c.attrs['paddings'] as number[][]),
+    ...x.shape.slice(1 + block.length).map(() => [0, 0]),
+  ];
+  const padded = g.pad(
+    x,
+    paddings.map((p) => p[0]),
+    paddings.map((p) => p[1]),
+  );
   const shape = [...padded.shape];
   const total = sizeOf(block);
   const split = tf.backend_util.getReshaped(shape, block, total, false);
@@ -103,16 +148,21 @@ function batchToSpace(g: GraphWriter, c: KernelCall): Traced {
   const split = tf.backend_util.getReshaped(shape, block, total);
   const order = tf.backend_util.getPermuted(split.length, block.length);
   const flat = tf.backend_util.getReshapedPermuted(shape, block, total);
-  const begin = tf.backend_util.getSliceBeginCoords(crops, block.length);
-  const size = tf.backend_util.getSliceSize(flat, crops, block.length);
   const whole = g.reshape(g.transpose(g.reshape(x, split), order), flat);
-  return g.slice(whole, begin, begin.map((b, i) => b + size[i]));
+  // Crops are given for the block's dimensions only: the batch and what follows them stay whole.
+  const edges = [[0, 0], ...crops, ...flat.slice(1 + block.length).map(() => [0, 0])];
+  return g.slice(
+    whole,
+    edges.map(([low]) => low),
+    flat.map((d, i) => d - edges[i][1]),
+  );
 }
 
 /** Kernels that move or make data without computing on it. */
 export const SHAPE: Readonly<Record<string, KernelRule>> = {
   Identity: (_, c) => c.in('x'),
-  Reshape: (g, c) => g.reshape(c.in('x'), tf.util.inferFromImplicitShape(c.attrs['shape'] as number[], sizeOf(c.in('x').shape))),
+  Reshape: (g, c) =>
+    g.reshape(c.in('x'), tf.util.inferFromImplicitShape(c.attrs['shape'] as number[], sizeOf(c.in('x').shape))),
   ExpandDims: (g, c) => {
     const x = c.in('input');
     const dim = c.attrs['dim'] as number;
@@ -134,7 +184,12 @@ export const SHAPE: Readonly<Record<string, KernelRule>> = {
   },
   PadV2: (g, c) => {
     const paddings = c.attrs['paddings'] as [number, number][];
-    return g.pad(c.in('x'), paddings.map((p) => p[0]), paddings.map((p) => p[1]), c.attrs['constantValue'] as number);
+    return g.pad(
+      c.in('x'),
+      paddings.map((p) => p[0]),
+      paddings.map((p) => p[1]),
+      c.attrs['constantValue'] as number,
+    );
   },
   MirrorPad: mirrorPad,
   Reverse: (g, c) => {
@@ -147,7 +202,8 @@ export const SHAPE: Readonly<Record<string, KernelRule>> = {
   BatchToSpaceND: batchToSpace,
   ZerosLike: (g, c) => g.splat(0, c.in('x').shape, c.in('x').dtype),
   OnesLike: (g, c) => g.splat(1, c.in('x').shape, c.in('x').dtype),
-  Fill: (g, c) => g.splat(c.attrs['value'] as number, c.attrs['shape'] as number[], dtypeOf(c.attrs['dtype'] ?? 'float32')),
+  Fill: (g, c) =>
+    g.splat(c.attrs['value'] as number, c.attrs['shape'] as number[], dtypeOf(c.attrs['dtype'] ?? 'float32')),
   Range: (g, c) => {
     const { start, stop, step } = c.attrs as { start: number; stop: number; step: number };
     const n = Math.max(0, Math.ceil((stop - start) / step));

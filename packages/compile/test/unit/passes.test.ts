@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { eliminateCommon, eliminateDead, GraphBuilder, optimizeGraph, simplify, type Graph } from '../../src/index.js';
+
+const f32 = (...shape: number[]) => ({ shape, dtype: 'f32' as const });
+
+function build(fill: (b: GraphBuilder, x: number) => number, shape = [2, 3]): Graph {
+  const b = new GraphBuilder();
+  const x = b.input('batch', 'x', { shape, dtype: 'f32' });
+  b.result('metric', 'y', fill(b, x));
+  return b.build('g');
+}
+const ops = (g: Graph): string[] => g.nodes.map((n) => n.op);
+
+describe('passes', () => {
+  it('drops what nobody needs and keeps inputs', () => {
+    const g = build((b, x) => {
+      b.node('exponential', [x], {}, [f32(2, 3)]);
+      return b.node('negate', [x], {}, [f32(2, 3)])[0];
+    });
+    expect(ops(eliminateDead(g))).toEqual(['negate']);
+    const unused = build((b) => b.scalar(1, 'f32'));
+    expect(eliminateDead(unused).inputs).toHaveLength(1);
+  });
+
+  it('merges equal nodes, not those with other attributes', () => {
+    const g = build((b, x) => {
+      const [p] = b.node('reduce', [x], { kind: 'sum', dimensions: [0], keepDims: false }, [f32(3)]);
+      const [q] = b.node('reduce', [x], { kind: 'sum', dimensions: [0], keepDims: false }, [f32(3)]);
+      const [r] = b.node('reduce', [x], { kind: 'max', dimensions: [0], keepDims: false }, [f32(3)]);
+      const [s] = b.node('add', [p, q], {}, [f32(3)]);
+      return b.node('add', [s, r], {}, [f32(3)])[0];
+    });
+    expect(ops(eliminateDead(eliminateCommon(g)))).toEqual(['reduce', 'reduce', 'add', 'add']);
+  });
+
+  it('keeps a large value recomputed where sharing would keep it alive, and shares it where it is alive anyway', () => {
+    const size = 300;
+    const recomputed = (reuse: boolean): number => {
+      const g = build(
+        (b, x) => {
+          const [e1] = b.node('exponential', [x], {}, [f32(size, size)]);
+          const [s1] = b.node('reduce', [e1], { kind: 'sum', dimensions: [0, 1], keepDims: false }, [f32()]);
+          const [n] = b.node('negate', [x], {}, [f32(size, size)]);
+          const [e2] = b.node('exponential', [x], {}, [f32(size, size)]);
+          const [t] = b.node('multiply', [e2, n], {}, [f32(size, size)]);
+          const [u] = b.node('multiply', [reuse ? e1 : n, t], {}, [f32(size, size)]);
+          return b.node('add', [u, s1], {}, [f32(size, size)])[0];
+        },
+        [size, size],
+      );
+      return ops(eliminateCommon(g)).filter((op) => op === 'exponential').length;
+    };
+    expect(recomputed(false)).toBe(2);
+    expect(recomputed(true)).toBe(1);
+  });
+
+  it('folds chains that change nothing', () => {
+    const g = build((b, x) => {
+      const [t] = b.node('transpose', [x], { permutation: [1, 0] }, [f32(3, 2)]);
+      const [back] = b.node('transpose', [t], { permutation: [1, 0] }, [f32(2, 3)]);
+      const [r] = b.node('reshape', [back], {}, [f32(6)]);
+      const [r2] = b.node('reshape', [r], {}, [f32(2, 3)]);
+      const [zero] = b.node('add', [r2, b.scalar(0, 'f32')], {}, [f32(2, 3)]);
+      const [one] = b.node('multiply', [zero, b.scalar(1, 'f32')], {}, [f32(2, 3)]);
+      return b.node('negate', [one], {}, [f32(2, 3)])[0];
+    });
+    expect(ops(optimizeGraph(g))).toEqual(['negate']);
+  });
+
+  it('keeps a neutral operation that broadens the shape', () => {
+    const g = build(
+      (b, x) => b.node('add', [x, b.constant(Float32Array.of(0), [2, 3], 'f32')], {}, [f32(2, 3)])[0],
+      [1, 3],
+    );
+    expect(ops(simplify(g))).toEqual(['add']);
+  });
+});

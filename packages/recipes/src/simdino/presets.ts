@@ -1,0 +1,90 @@
+import { MULTI_CROP_PRESETS, type MultiCropConfig } from '@selfsup/augment-multicrop';
+import type { Preset, RecipeConfig } from '../config/types.js';
+
+const PUBLISHED = 'SimDINO (Wu et al., ICML 2025): the ViT-B/16 command of the authors\' README, 8 processes of 64 images';
+const OURS = 'ours, not published';
+
+/** Settings of the published ViT-B/16 run; the other presets say what they change. */
+const published: RecipeConfig = {
+  recipe: 'simdino',
+  preset: 'imagenet-vitb16',
+  arch: 'vit_base',
+  backbone: { imageSize: 224, patchSize: 16, dropPathRate: 0.1 },
+  head: { layers: 3, hiddenWidth: 2048, width: 256 },
+  crops: { ...MULTI_CROP_PRESETS.simdino },
+  loss: { codingRateEps: 0.05, compressionWeight: 1, expansionFeatures: 'mean-with-teacher', covariance: 'per-group', gamma: 'code' },
+  teacher: { policy: 'ema', momentum: 0.996, momentumEnd: 1 },
+  optimizer: {
+    learningRate: 5e-4,
+    rule: 'linear-per-256',
+    minLearningRate: 1e-6,
+    weightDecay: 0.04,
+    weightDecayEnd: 0.4,
+    clipNorm: 3,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+  },
+  length: { epochs: 100, warmupEpochs: 10 },
+  batchSize: 512,
+  groups: 8,
+  seed: 0,
+  log: { everySteps: 10, checkpointEverySteps: 1000, keepCheckpoints: 2 },
+  maxBadFraction: 0.05,
+};
+
+/** Multi-crop for small pictures: the published operations at other sizes, without blur on a handful of pixels. */
+function smallCrops(globalSize: number, localSize: number, localCount: number, localScale: readonly [number, number]): MultiCropConfig {
+  const { simdino } = MULTI_CROP_PRESETS;
+  return {
+    ...simdino,
+    global: { ...simdino.global, size: globalSize },
+    local: { ...simdino.local, size: localSize, count: localCount, scale: localScale },
+  };
+}
+
+const small = {
+  head: { layers: 3, hiddenWidth: 512, width: 128 },
+  optimizer: { ...published.optimizer, learningRate: 2e-3, rule: 'none', weightDecayEnd: 0.1 },
+  groups: 1,
+  log: { everySteps: 10, checkpointEverySteps: 100, keepCheckpoints: 2 },
+} as const satisfies Partial<RecipeConfig>;
+
+/** SimDINO's named settings. */
+export const SIMDINO_PRESETS: Readonly<Record<string, Preset>> = {
+  demo: {
+    source: `${OURS}: a tiny network on 32-pixel pictures, for a few minutes on a laptop`,
+    config: {
+      ...published,
+      ...small,
+      preset: 'demo',
+      arch: 'vit_tiny',
+      backbone: { imageSize: 32, patchSize: 8, width: 192, depth: 4, heads: 3, dropPathRate: 0 },
+      crops: smallCrops(32, 16, 4, [0.1, 0.4]),
+      loss: { ...published.loss, codingRateEps: 0.1 },
+      teacher: { policy: 'ema', momentum: 0.99, momentumEnd: 1 },
+      length: { steps: 400, warmupSteps: 40 },
+      batchSize: 128,
+    },
+  },
+  'cifar-tiny': {
+    source: `${OURS}: a tiny network on 32-pixel pictures`,
+    config: {
+      ...published,
+      ...small,
+      preset: 'cifar-tiny',
+      arch: 'vit_tiny',
+      backbone: { imageSize: 32, patchSize: 4, width: 128, depth: 4, heads: 4, dropPathRate: 0 },
+      crops: smallCrops(32, 16, 4, [0.1, 0.4]),
+      loss: { ...published.loss, codingRateEps: 0.1 },
+      teacher: { policy: 'ema', momentum: 0.99, momentumEnd: 1 },
+      length: { steps: 2000, warmupSteps: 100 },
+      batchSize: 128,
+    },
+  },
+  'imagenet-vitb16': { source: PUBLISHED, config: published },
+  'imagenet-vitl16': {
+    source: `${PUBLISHED}; the ViT-L/16 row is reported without a command, so these are its settings at the larger network`,
+    config: { ...published, preset: 'imagenet-vitl16', arch: 'vit_large' },
+  },
+};

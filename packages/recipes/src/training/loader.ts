@@ -1,0 +1,121 @@
+import { createCropPool, type CropPool } from '@selfsup/augment-multicrop/pool';
+import { drawKeepMasks, type Vit } from '@selfsup/backbone-vit';
+import { Rng, SslError, type HostArrays } from '@selfsup/core';
+import { createSampler, type Dataset } from '@selfsup/datasets';
+import type { RecipeConfig } from '../config/types.js';
+
+/** A file that could not be read, for `bad-files.jsonl`. */
+export interface BadFile {
+  readonly name: string;
+  readonly message: string;
+}
+
+/** Crops and masks of one step. */
+export interface LoadedBatch {
+  readonly step: number;
+  readonly epoch: number;
+  readonly arrays: HostArrays;
+}
+
+/** Batches by step number, some steps ahead of the one being trained. */
+export interface BatchLoader {
+  readonly stepsPerEpoch: number;
+  /** The batch of the next step. @throws SslError `TOO_MANY_BAD_FILES` */
+  next(): Promise<LoadedBatch>;
+  close(): Promise<void>;
+}
+
+export interface LoaderOptions {
+  readonly config: RecipeConfig;
+  readonly dataset: Dataset;
+  readonly backbone: Vit;
+  /** First step to load. */
+  readonly startStep: number;
+  /** Threads that decode and augment; 0 for none. */
+  readonly workers: number;
+  /** Batches kept ready. */
+  readonly ahead?: number;
+  readonly onBadFile?: (file: BadFile) => void;
+}
+
+/**
+ * Decodes and augments in worker threads, a bounded number of steps ahead. What a step sees depends on the seed and the
+ * step number alone: not on workers, not on where a run was resumed. An unreadable file is reported once and replaced
+ * by the next sample of the data set.
+ */
+export function createLoader(options: LoaderOptions): BatchLoader {
+  const { config, dataset, backbone, startStep, workers, ahead = 2, onBadFile = () => undefined } = options;
+  const { batchSize, crops, seed } = config;
+  const sampler = createSampler({ size: dataset.size, batchSize, seed });
+  const pool: CropPool = createCropPool({
+    decoder: import.meta.resolve('@selfsup/datasets/decode'),
+    config: crops,
+    seed,
+    threads: workers,
+  });
+  const bad = new Set<number>();
+
+  const report = (index: number, message: string): void => {
+    if (bad.has(index)) return;
+    bad.add(index);
+    onBadFile({ name: dataset.name(index), message });
+    if (bad.size > config.maxBadFraction * dataset.size) {
+      throw new SslError('TOO_MANY_BAD_FILES', {
+        where: 'recipes.createLoader',
+        expected: `at most ${(100 * config.maxBadFraction).toFixed(0)} % unreadable files`,
+        got: `${bad.size} of ${dataset.size}, last ${dataset.name(index)}: ${message}`,
+        fix: 'remove the files listed in bad-files.jsonl, or raise --set maxBadFraction=0.5',
+        details: { bad: bad.size, size: dataset.size },
+      });
+    }
+  };
+
+  /** Fills one image's rows; goes on to the next sample while files are unreadable. */
+  const fill = async (target: ReturnType<CropPool['batch']>, row: number, first: number, epoch: number): Promise<void> => {
+    for (let tried = 0; tried < dataset.size; tried++) {
+      const index = (first + tried) % dataset.size;
+      if (bad.has(index)) continue;
+      const { error } = await pool.crops(dataset.source(index), { epoch, sample: index }, target, row);
+      if (error === undefined) return;
+      report(index, error.message);
+    }
+  };
+
+  const load = async (step: number): Promise<LoadedBatch> => {
+    const { indices, epoch } = sampler.at(step);
+    const target = pool.batch(batchSize);
+    await Promise.all(Array.from(indices, (index, row) => fill(target, row, index, epoch)));
+    const arrays: HostArrays = { 'crops.global': target.global };
+    if (crops.local.count > 0) arrays['crops.local'] = target.local;
+    for (const [kind, count] of [['global', 2], ['local', crops.local.count]] as const) {
+      if (count === 0) continue;
+      const masks = drawKeepMasks(backbone.config, Rng.of(seed, `drop-path.${kind}`, step), count * batchSize);
+      for (const [block, mask] of Object.entries(masks)) arrays[`keep.${kind}.${block}`] = mask.data;
+    }
+    return { step, epoch, arrays };
+  };
+
+  let upcoming = startStep;
+  const queue: Promise<LoadedBatch>[] = [];
+  const refill = (): void => {
+    while (queue.length < ahead) {
+      const batch = load(upcoming++);
+      // The error belongs to whoever asks for this batch; until then it must not count as unhandled.
+      batch.catch(() => undefined);
+      queue.push(batch);
+    }
+  };
+  return {
+    stepsPerEpoch: sampler.stepsPerEpoch,
+    async next() {
+      refill();
+      const batch = await (queue.shift() as Promise<LoadedBatch>);
+      refill();
+      return batch;
+    },
+    async close() {
+      await Promise.allSettled(queue);
+      await pool.close();
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import { SslError, type HostArrays } from '@selfsup/core';
+import {
+  adamWScalars,
+  dinoSchedules,
+  linearScaledLearningRate,
+  MAIN_CLOCK,
+  sqrtScaledLearningRate,
+  type DinoSchedules,
+  type ParameterGroups,
+} from '@selfsup/optim';
+import type { OptimizerConfig, RecipeConfig } from '../config/types.js';
+
+/** A run's length, counted once in steps. */
+export interface RunLength {
+  readonly totalSteps: number;
+  readonly warmupSteps: number;
+  readonly stepsPerEpoch: number;
+}
+
+/** Epochs become steps of this data; `--steps` sets the total, warm-up stays in the preset's steps. */
+export function runLength({ length, batchSize }: RecipeConfig, datasetSize: number): RunLength {
+  const stepsPerEpoch = Math.floor(datasetSize / batchSize);
+  const steps = (count: number | undefined, epochs: number | undefined): number => count ?? Math.round((epochs ?? 0) * stepsPerEpoch);
+  const totalSteps = steps(length.steps, length.epochs);
+  if (totalSteps < 1) {
+    throw new SslError('BAD_OPTION', {
+      where: 'recipes.runLength',
+      expected: 'a run of at least one step',
+      got: `${totalSteps} steps (${datasetSize} images, batch ${batchSize})`,
+      fix: 'set --steps, or use a smaller --batch-size',
+    });
+  }
+  const warmupSteps = steps(length.warmupSteps, length.warmupEpochs);
+  return { totalSteps, warmupSteps, stepsPerEpoch: Math.max(stepsPerEpoch, 1) };
+}
+
+/** Peak learning rate after the scaling rule. */
+export function peakLearningRate({ learningRate, rule }: OptimizerConfig, batchSize: number): number {
+  switch (rule) {
+    case 'linear-per-256':
+      return linearScaledLearningRate(learningRate, batchSize);
+    case 'sqrt-per-1024':
+      return sqrtScaledLearningRate(learningRate, batchSize);
+    case 'none':
+      return learningRate;
+  }
+}
+
+export function schedulesOf({ optimizer, teacher, batchSize }: RecipeConfig, length: RunLength): DinoSchedules {
+  return dinoSchedules({
+    ...length,
+    // A run that ends within its warm-up follows the same ramp as a longer one.
+    totalSteps: Math.max(length.totalSteps, length.warmupSteps + 1),
+    learningRate: peakLearningRate(optimizer, batchSize),
+    finalLearningRate: optimizer.minLearningRate,
+    weightDecay: { start: optimizer.weightDecay, end: optimizer.weightDecayEnd },
+    teacherMomentum: { start: teacher.momentum, end: teacher.momentumEnd },
+  });
+}
+
+/** The scheduled part of a step's batch: everything that would lose digits in float32 is computed here in float64. */
+export function scheduledScalars(step: number, schedules: DinoSchedules, groups: ParameterGroups, { beta1, beta2, epsilon }: OptimizerConfig): HostArrays {
+  const momentum = schedules.teacherMomentum(step);
+  const scalars = adamWScalars(
+    groups,
+    {
+      learningRate: schedules.learningRate(step),
+      weightDecay: schedules.weightDecay(step),
+      clocks: { [MAIN_CLOCK]: { updates: step + 1 } },
+    },
+    { beta1, beta2, epsilon },
+  );
+  return { adamw: scalars.data, momentum: Float32Array.of(momentum), oneMinusMomentum: Float32Array.of(1 - momentum) };
+}

@@ -1,0 +1,143 @@
+import { Command, CommanderError, Option } from 'commander';
+import { nearestName, SslError } from '@selfsup/core';
+import { EXIT, exitCodeOf } from './terminal/exit-codes.js';
+import { createOutput, errorJson, errorLine, type Output } from './terminal/output.js';
+
+/** A command's work; loaded when it is run. */
+type Run<T> = (options: T, output: Output) => Promise<void>;
+
+function number(name: string, { min = -Infinity, integer = false }: { min?: number; integer?: boolean } = {}) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || value < min || (integer && !Number.isInteger(value))) {
+      throw new SslError('BAD_OPTION', {
+        where: `selfsup.${name}`,
+        expected: `${integer ? 'a whole number' : 'a number'}${min === -Infinity ? '' : ` of at least ${min}`}`,
+        got: `"${text}"`,
+        fix: `write for example --${name} ${Math.max(min, 1)}`,
+        details: { option: name, value: text },
+      });
+    }
+    return value;
+  };
+}
+
+const whole = (name: string, min = 1): ((text: string) => number) => number(name, { min, integer: true });
+const collect = (text: string, before: string[] = []): string[] => [...before, text];
+
+function engineOptions(command: Command): Command {
+  return command
+    .option('--engine <name>', 'auto, onnxruntime or tfjs', 'auto')
+    .option('--backend <name>', 'tfjs backend, e.g. cpu or wasm (with --engine tfjs)')
+    .option('--threads <n>', 'threads of the engine; all cores by default', whole('threads'));
+}
+
+/** Adds an option every command has, and hands the parsed options to its module. */
+function action<T>(command: Command, load: () => Promise<Run<T>>, prepare: (options: T, args: string[]) => T = (o) => o): void {
+  command.addOption(new Option('--json', 'print the result as one JSON object on stdout')).action(async (...all: unknown[]) => {
+    const args = all.slice(0, -2).flat() as string[];
+    const options = all[all.length - 2] as T & { json?: boolean };
+    const run = await load();
+    await run(prepare(options, args), createOutput(options.json === true));
+  });
+}
+
+/** The whole command line as a commander program. */
+export function buildProgram(): Command {
+  const program = new Command('selfsup')
+    .description('Self-supervised vision: train, evaluate and look at vision transformers on your own images.')
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined, writeOut: (text) => process.stdout.write(text) })
+    .showSuggestionAfterError(true);
+
+  const train = engineOptions(program.command('train').argument('<recipe>', 'simdino').description('train a backbone on a folder of images'))
+    .requiredOption('--data <dir>', 'folder of images, of class folders, or of CIFAR binaries')
+    .option('--preset <name>', 'named settings to start from')
+    .option('--arch <name>', 'vit_tiny, vit_small, vit_base, ...')
+    .option('--steps <n>', 'total number of steps', whole('steps'))
+    .option('--batch-size <n>', 'images of a step', whole('batch-size'))
+    .option('--groups <n>', 'virtual ranks of the published method', whole('groups'))
+    .option('--seed <n>', 'seed of everything random', whole('seed', 0))
+    .option('--out <dir>', 'run directory', 'runs/latest')
+    .option('--resume', 'go on from the last checkpoint of --out')
+    .option('--config <file>', 'JSON file with settings')
+    .option('--set <key=json>', 'one setting, e.g. loss.codingRateEps=0.1; may be repeated', collect)
+    .option('--workers <n>', 'threads that decode and augment', whole('workers', 0));
+  action(train, async () => (await import('./commands/train.js')).train, (o, [recipe]) => ({ ...(o as object), recipe }) as never);
+
+  const evaluate = program.command('eval').description('evaluate a checkpoint');
+  const knn = engineOptions(evaluate.command('knn').description('weighted k-NN accuracy of frozen features'))
+    .requiredOption('--checkpoint <path>', 'run directory, checkpoint directory or .safetensors file')
+    .requiredOption('--data <dir>', 'labelled images')
+    .option('--k <list>', 'neighbours, comma separated', '10,20,100,200')
+    .option('--temperature <t>', 'temperature of the votes', number('temperature', { min: 1e-6 }), 0.07)
+    .option('--batch-size <n>', 'images at once', whole('batch-size'), 64)
+    .option('--from <network>', 'teacher or student');
+  action(knn, async () => (await import('./commands/eval-knn.js')).evalKnn);
+
+  const bench = program.command('bench').description('measure this machine');
+  const step = engineOptions(bench.command('step').description('time whole training steps'))
+    .option('--recipe <name>', 'simdino', 'simdino')
+    .option('--preset <name>', 'settings to measure', 'imagenet-vitb16')
+    .option('--arch <name>', 'architecture', 'vit_tiny')
+    .option('--batch-size <n>', 'images of a step', whole('batch-size'), 8)
+    .option('--steps <n>', 'measured steps', whole('steps'), 5)
+    .option('--set <key=json>', 'one setting; may be repeated', collect);
+  action(step, async () => (await import('./commands/bench-step.js')).benchStep);
+
+  const demo = engineOptions(program.command('demo').description('train on emoji in a few minutes and see the difference'))
+    .option('--out <dir>', 'where the pictures and the run go', 'runs/demo')
+    .option('--steps <n>', 'total number of steps', whole('steps'))
+    .option('--seed <n>', 'seed of everything random', whole('seed', 0));
+  action(demo, async () => (await import('./commands/demo.js')).demo);
+
+  return program;
+}
+
+/** Every command and subcommand gets the same quiet error handling. */
+function quiet(command: Command): void {
+  command.exitOverride().configureOutput({ writeErr: () => undefined });
+  command.commands.forEach(quiet);
+}
+
+/** commander's complaints as our errors: one line with a fix. */
+function usageError(error: CommanderError, program: Command): SslError {
+  const text = error.message.replace(/^error: /, '').replace(/\s+/g, ' ');
+  const suggestion = /\(Did you mean (.*?)\?\)/.exec(text)?.[1];
+  const unknown = /unknown command '(.*?)'/.exec(text)?.[1];
+  const near = unknown === undefined ? undefined : nearestName(unknown, program.commands.map((c) => c.name()));
+  const fix = suggestion ?? near;
+  return new SslError('BAD_OPTION', {
+    where: 'selfsup',
+    expected: 'a command line as `selfsup --help` describes it',
+    got: text.replace(/\s*\(Did you mean.*\)/, ''),
+    fix: fix === undefined ? 'see selfsup --help' : `did you mean "${fix}"`,
+  });
+}
+
+/**
+ * Runs the command line.
+ *
+ * @param argv - Arguments after the program's name.
+ * @returns the exit code: 0 done, 2 wrong use, 1 failed while working, 130 interrupted after saving
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const program = buildProgram();
+  quiet(program);
+  const json = argv.includes('--json');
+  try {
+    if (argv.length === 0) {
+      process.stdout.write(program.helpInformation());
+      return EXIT.usage;
+    }
+    await program.parseAsync([...argv], { from: 'user' });
+    return EXIT.done;
+  } catch (caught) {
+    if (caught instanceof CommanderError && caught.exitCode === 0) return EXIT.done;
+    const error = caught instanceof CommanderError ? usageError(caught, program) : caught;
+    if (json) process.stdout.write(`${JSON.stringify(errorJson(error))}\n`);
+    process.stderr.write(`${errorLine(error)}\n`);
+    if (process.env['SELFSUP_DEBUG'] !== undefined && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    return exitCodeOf(error);
+  }
+}
