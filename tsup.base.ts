@@ -1,7 +1,10 @@
 import { defineConfig, type Options } from 'tsup';
 
 /** One build shape for every package: ESM, one declaration file per entry, source maps. */
-export function packageBuild(entry: Record<string, string> = { index: 'src/index.ts' }, extra: Options = {}): ReturnType<typeof defineConfig> {
+export function packageBuild(
+  entry: Record<string, string> = { index: 'src/index.ts' },
+  extra: Options = {},
+): ReturnType<typeof defineConfig> {
   return defineConfig({
     entry,
     format: ['esm'],

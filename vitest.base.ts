@@ -1,7 +1,12 @@
+import { basename, join } from 'node:path';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+/** Folder for machine-readable results, one file per package; `.ci/run` adds them up. */
+const reports = process.env['SELFSUP_TEST_REPORTS'];
 
 /** Shared test settings: packages are read from their sources (custom condition), one file at a time on small machines. */
 export function packageTests(extra: NonNullable<ViteUserConfig['test']> = {}): ViteUserConfig {
+  const report = reports && join(reports, `${basename(process.cwd())}.json`);
   return defineConfig({
     resolve: { conditions: ['@selfsup/source'] },
     ssr: { resolve: { conditions: ['@selfsup/source'], externalConditions: ['@selfsup/source'] } },
@@ -11,6 +16,7 @@ export function packageTests(extra: NonNullable<ViteUserConfig['test']> = {}): V
       hookTimeout: 120_000,
       pool: 'forks',
       maxWorkers: 2,
+      reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
       ...extra,
     },
   });

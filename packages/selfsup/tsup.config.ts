@@ -1,3 +1,3 @@
 import { packageBuild } from '../../tsup.base.ts';
 
-export default packageBuild();
+export default packageBuild({ cli: 'src/cli.ts', index: 'src/index.ts' });

@@ -1,1 +1,33 @@
-export {};
+export { type SavedCheckpoint } from './checkpoint-folders.js';
+export { normalizeCheckpointNames, type NormalizedNames, type NormalizeOptions } from './checkpoint-names.js';
+export { exportBackbone, type ExportBackboneOptions } from './export-backbone.js';
+export { readJsonLines, type JsonLines, type JsonRecord } from './json-lines.js';
+export { loadCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
+export { CHECKPOINT_FORMAT, type Manifest } from './manifest.js';
+export { compareParameters, selectParameters, type CompareOptions } from './parameters.js';
+export {
+  DEFAULT_KEEP_LAST,
+  openRun,
+  readBadFiles,
+  readMetrics,
+  type OpenRunOptions,
+  type Run,
+  type SaveOptions,
+} from './run.js';
+export {
+  encodeSafetensors,
+  openSafetensors,
+  readSafetensors,
+  writeSafetensors,
+  type SafetensorsContent,
+  type SafetensorsFile,
+  type WritableTensors,
+  type WrittenFile,
+} from './safetensors.js';
+export {
+  toHostTensor,
+  type FileDType,
+  type StoredArray,
+  type StoredDType,
+  type StoredTensor,
+} from './stored-tensors.js';

@@ -27,3 +27,13 @@ export { traceStep, type NamedTensors, type Step, type TraceOptions } from './tr
 export { GraphBuilder, type OutputSpec } from './graph/builder.js';
 export { validateGraph } from './graph/validate.js';
 export { eliminateCommon, eliminateDead, optimizeGraph, simplify } from './passes/index.js';
+export {
+  estimateFlops,
+  estimateGraph,
+  estimatePeakBytes,
+  type ByteEstimate,
+  type FlopEstimate,
+  type GraphEstimate,
+} from './graph/estimate.js';
+export { printGraph } from './graph/print.js';
+export { interpret, type Interpreted, type InterpretOptions } from './interpret/interpret.js';

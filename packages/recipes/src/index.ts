@@ -1,1 +1,48 @@
-export {};
+export { mergeConfig, parseAssignment, type Overrides } from './config/merge.js';
+export { RECIPES, resolveConfig, type ResolveOptions } from './config/resolve.js';
+export type {
+  CodingRateLossConfig,
+  LengthConfig,
+  LearningRateRule,
+  OptimizerConfig,
+  Preset,
+  RecipeConfig,
+  TeacherPolicy,
+} from './config/types.js';
+export {
+  featureExtractor,
+  type FeatureExtractor,
+  type FeatureExtractorOptions,
+} from './evaluation/feature-extractor.js';
+export { simDinoMethod } from './simdino/method.js';
+export { SIMDINO_PRESETS } from './simdino/presets.js';
+export { cropSets, multiCropFeatures, normalizeCrops, type CropSet } from './training/crops.js';
+export {
+  batchSpecs,
+  distillationStep,
+  FINITE,
+  stateSpecs,
+  type DistillationOptions,
+  type Method,
+  type Objective,
+} from './training/distillation-step.js';
+export {
+  createLoader,
+  type BadFile,
+  type BatchLoader,
+  type LoadedBatch,
+  type LoaderOptions,
+} from './training/loader.js';
+export { budgetOf, collapseAlarm, collapseWarning, featureReport, type FeatureReport } from './training/monitor.js';
+export { buildNetworks, type Networks } from './training/networks.js';
+export { peakLearningRate, runLength, scheduledScalars, schedulesOf, type RunLength } from './training/schedules.js';
+export { train, type LogRecord, type TrainOptions, type TrainResult } from './training/train.js';
+export {
+  datasetFeatures,
+  evaluationImages,
+  evaluationTransform,
+  pixelFeatures,
+  type DatasetFeatures,
+} from './evaluation/dataset-features.js';
+export { loadBackbone, type LoadedBackbone, type LoadBackboneOptions } from './evaluation/load-backbone.js';
+export { prepareTraining, syntheticBatch, type Training } from './training/prepare.js';

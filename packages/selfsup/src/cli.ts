@@ -33,13 +33,19 @@ function engineOptions(command: Command): Command {
 }
 
 /** Adds an option every command has, and hands the parsed options to its module. */
-function action<T>(command: Command, load: () => Promise<Run<T>>, prepare: (options: T, args: string[]) => T = (o) => o): void {
-  command.addOption(new Option('--json', 'print the result as one JSON object on stdout')).action(async (...all: unknown[]) => {
-    const args = all.slice(0, -2).flat() as string[];
-    const options = all[all.length - 2] as T & { json?: boolean };
-    const run = await load();
-    await run(prepare(options, args), createOutput(options.json === true));
-  });
+function action<T>(
+  command: Command,
+  load: () => Promise<Run<T>>,
+  prepare: (options: T, args: string[]) => T = (o) => o,
+): void {
+  command
+    .addOption(new Option('--json', 'print the result as one JSON object on stdout'))
+    .action(async (...all: unknown[]) => {
+      const args = all.slice(0, -2).flat() as string[];
+      const options = all[all.length - 2] as T & { json?: boolean };
+      const run = await load();
+      await run(prepare(options, args), createOutput(options.json === true));
+    });
 }
 
 /** The whole command line as a commander program. */
@@ -50,7 +56,9 @@ export function buildProgram(): Command {
     .configureOutput({ writeErr: () => undefined, writeOut: (text) => process.stdout.write(text) })
     .showSuggestionAfterError(true);
 
-  const train = engineOptions(program.command('train').argument('<recipe>', 'simdino').description('train a backbone on a folder of images'))
+  const train = engineOptions(
+    program.command('train').argument('<recipe>', 'simdino').description('train a backbone on a folder of images'),
+  )
     .requiredOption('--data <dir>', 'folder of images, of class folders, or of CIFAR binaries')
     .option('--preset <name>', 'named settings to start from')
     .option('--arch <name>', 'vit_tiny, vit_small, vit_base, ...')
@@ -63,7 +71,11 @@ export function buildProgram(): Command {
     .option('--config <file>', 'JSON file with settings')
     .option('--set <key=json>', 'one setting, e.g. loss.codingRateEps=0.1; may be repeated', collect)
     .option('--workers <n>', 'threads that decode and augment', whole('workers', 0));
-  action(train, async () => (await import('./commands/train.js')).train, (o, [recipe]) => ({ ...(o as object), recipe }) as never);
+  action(
+    train,
+    async () => (await import('./commands/train.js')).train,
+    (o, [recipe]) => ({ ...(o as object), recipe }) as never,
+  );
 
   const evaluate = program.command('eval').description('evaluate a checkpoint');
   const knn = engineOptions(evaluate.command('knn').description('weighted k-NN accuracy of frozen features'))
@@ -85,7 +97,9 @@ export function buildProgram(): Command {
     .option('--set <key=json>', 'one setting; may be repeated', collect);
   action(step, async () => (await import('./commands/bench-step.js')).benchStep);
 
-  const demo = engineOptions(program.command('demo').description('train on emoji in a few minutes and see the difference'))
+  const demo = engineOptions(
+    program.command('demo').description('train on emoji in a few minutes and see the difference'),
+  )
     .option('--out <dir>', 'where the pictures and the run go', 'runs/demo')
     .option('--steps <n>', 'total number of steps', whole('steps'))
     .option('--seed <n>', 'seed of everything random', whole('seed', 0));
@@ -105,7 +119,13 @@ function usageError(error: CommanderError, program: Command): SslError {
   const text = error.message.replace(/^error: /, '').replace(/\s+/g, ' ');
   const suggestion = /\(Did you mean (.*?)\?\)/.exec(text)?.[1];
   const unknown = /unknown command '(.*?)'/.exec(text)?.[1];
-  const near = unknown === undefined ? undefined : nearestName(unknown, program.commands.map((c) => c.name()));
+  const near =
+    unknown === undefined
+      ? undefined
+      : nearestName(
+          unknown,
+          program.commands.map((c) => c.name()),
+        );
   const fix = suggestion ?? near;
   return new SslError('BAD_OPTION', {
     where: 'selfsup',
@@ -137,7 +157,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     const error = caught instanceof CommanderError ? usageError(caught, program) : caught;
     if (json) process.stdout.write(`${JSON.stringify(errorJson(error))}\n`);
     process.stderr.write(`${errorLine(error)}\n`);
-    if (process.env['SELFSUP_DEBUG'] !== undefined && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    if (process.env['SELFSUP_DEBUG'] !== undefined && error instanceof Error)
+      process.stderr.write(`${error.stack ?? ''}\n`);
     return exitCodeOf(error);
   }
 }

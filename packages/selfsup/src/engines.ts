@@ -1,3 +1,4 @@
+import { enableProdMode } from '@tensorflow/tfjs-core';
 import { nearestName, SslError } from '@selfsup/core';
 import type { Engine } from '@selfsup/compile';
 
@@ -32,15 +33,16 @@ export async function chooseEngine({ engine = 'auto', backend, threads }: Engine
       fix: 'leave --backend out, or add --engine tfjs',
     });
   }
+  // Every engine needs tfjs's gradients to trace a step; production mode keeps tfjs from advertising on stderr.
+  const { tfjsEngine } = await import('@selfsup/compile/node');
+  enableProdMode();
   switch (name) {
     case 'onnxruntime': {
       const { onnxruntimeEngine } = await import('@selfsup/engine-onnxruntime');
       return onnxruntimeEngine(threads === undefined ? {} : { threads });
     }
-    case 'tfjs': {
-      const { tfjsEngine } = await import('@selfsup/compile/node');
+    case 'tfjs':
       return tfjsEngine({ backend: backend ?? DEFAULT_BACKEND });
-    }
     default: {
       const near = nearestName(name, ENGINES);
       throw new SslError('ENGINE_MISSING', {

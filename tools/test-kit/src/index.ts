@@ -1,1 +1,12 @@
-export {};
+export { notCloseReason, type AllcloseOptions, type Numbers } from './allclose.js';
+export { dataDirectory, describeWithData } from './data.js';
+export { FixtureCase, fixtureCases, type FixtureJson } from './fixtures.js';
+export { nothingMayBeMissing, repositoryRoot } from './paths.js';
+export { runExamples } from './readme.js';
+export { readPng, type RgbPicture } from './png.js';
+export { propertyOptions, type PropertyOptions } from './property.js';
+export { readSafetensors, type FixtureData, type FixtureTensor } from './safetensors.js';
+export { backboneContract, type BackboneContract, type BackboneLike } from './contracts/backbone.js';
+export { engineContract, type EngineContract, type EngineExample } from './contracts/engine.js';
+export { evaluatorContract, type EvaluatorContract, type EvaluatorInput } from './contracts/evaluator.js';
+export { lossContract, type LossContract } from './contracts/loss.js';

@@ -1,4 +1,12 @@
-import { checkArrays, hostArray, sizeOf, SslError, type HostArray, type HostArrays, type TensorSpec } from '@selfsup/core';
+import {
+  checkArrays,
+  hostArray,
+  sizeOf,
+  SslError,
+  type HostArray,
+  type HostArrays,
+  type TensorSpec,
+} from '@selfsup/core';
 import type { Attributes } from '../graph/attributes.js';
 import type { Graph, GraphDType, Op, Value } from '../graph/graph.js';
 import { lastUses } from '../graph/liveness.js';

@@ -17,7 +17,8 @@ const BACKENDS: Readonly<Record<string, BackendInfo>> = {
   wasm: {
     registered: 'wasm',
     kind: 'cpu',
-    install: 'import tfjsEngine from @selfsup/compile/node, or @tensorflow/tfjs-backend-wasm and call setWasmPaths before',
+    install:
+      'import tfjsEngine from @selfsup/compile/node, or @tensorflow/tfjs-backend-wasm and call setWasmPaths before',
   },
   webgl: { registered: 'webgl', kind: 'gpu', install: `${install('@tensorflow/tfjs')}; it needs a browser` },
   webgpu: { registered: 'webgpu', kind: 'gpu', install: install('@tensorflow/tfjs-backend-webgpu') },

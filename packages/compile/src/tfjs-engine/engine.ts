@@ -1,5 +1,5 @@
-import { SslError } from '@selfsup/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { SslError } from '@selfsup/core';
 import type { CompileOptions, Engine, StateStore } from '../engine/engine.js';
 import { validateGraph } from '../graph/validate.js';
 import { deviceOf, startBackend } from './backend.js';
@@ -32,6 +32,16 @@ export function tfjsEngine(options: TfjsEngineOptions = {}): Engine {
   const executables = new Set<TfjsExecutable>();
   let ready: Promise<void> | undefined;
 
+  const start = async (): Promise<void> => {
+    try {
+      await options.prepare?.();
+      await startBackend(backend);
+    } catch (error) {
+      // The backend may be registered later.
+      ready = undefined;
+      throw error;
+    }
+  };
   const createStore = (): TfjsStore => {
     const store = new TfjsStore(backend);
     stores.add(store);
@@ -53,19 +63,20 @@ export function tfjsEngine(options: TfjsEngineOptions = {}): Engine {
     devices: () => [deviceOf(backend)],
     createStore,
     async compile(graph, { store, commitIf }: CompileOptions = {}) {
-      ready ??= (async () => {
-        await options.prepare?.();
-        await startBackend(backend);
-      })();
+      ready ??= start();
       await ready;
       validateGraph(graph);
-      const executable = new TfjsExecutable(graph, backend, store === undefined ? createStore() : ownStore(store), commitIf);
+      const executable = new TfjsExecutable(graph, {
+        backend,
+        store: store === undefined ? createStore() : ownStore(store),
+        commitIf,
+        onDispose: () => executables.delete(executable),
+      });
       executables.add(executable);
       return executable;
     },
     async dispose() {
       await Promise.all([...executables, ...stores].map((owned) => owned.dispose()));
-      executables.clear();
       stores.clear();
     },
   };

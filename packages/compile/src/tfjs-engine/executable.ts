@@ -39,12 +39,20 @@ function checkFlag(graph: Graph, commitIf: string): void {
   });
 }
 
+export interface TfjsExecutableOptions {
+  readonly backend: string;
+  readonly store: TfjsStore;
+  readonly commitIf: string | undefined;
+  readonly onDispose: () => void;
+}
+
 /** A graph that runs node by node on a tfjs backend. */
 export class TfjsExecutable implements Executable {
   readonly store: TfjsStore;
   readonly #graph: Graph;
   readonly #backend: string;
   readonly #commitIf: string | undefined;
+  readonly #onDispose: () => void;
   readonly #state: Specs;
   readonly #batch: Specs;
   readonly #dying: readonly (readonly number[])[];
@@ -56,12 +64,13 @@ export class TfjsExecutable implements Executable {
    * @throws SslError `UNSUPPORTED` for composites the engine does not list, `UNKNOWN_NAME` or `SHAPE_MISMATCH` for
    * `commitIf`, `SHAPE_MISMATCH` when the store knows a state under another spec
    */
-  constructor(graph: Graph, backend: string, store: TfjsStore, commitIf?: string) {
+  constructor(graph: Graph, { backend, store, commitIf, onDispose }: TfjsExecutableOptions) {
     for (const node of graph.nodes) ruleOf(node);
     if (commitIf !== undefined) checkFlag(graph, commitIf);
     this.#graph = graph;
     this.#backend = backend;
     this.#commitIf = commitIf;
+    this.#onDispose = onDispose;
     this.#state = specsOf(graph, 'state');
     this.#batch = specsOf(graph, 'batch');
     this.#dying = lastUses(graph);
@@ -110,6 +119,7 @@ export class TfjsExecutable implements Executable {
       this.#disposed = true;
       tf.dispose([...this.#constants.values()]);
       this.#constants.clear();
+      this.#onDispose();
     });
   }
 

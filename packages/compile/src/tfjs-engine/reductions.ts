@@ -24,7 +24,8 @@ const dotGeneral: Rule = ({ kernels: k, inputs: [a, b], attrs, outputs: [y] }) =
   const transposeB = flagOf(attrs, 'transposeB');
   const batch = y.shape.slice(0, -2);
   const matrix = (x: typeof a): number[] => x.shape.slice(-2);
-  const product = (x: typeof a, w: typeof b): typeof a => k.run('BatchMatMul', { a: x, b: w }, { transposeA, transposeB });
+  const product = (x: typeof a, w: typeof b): typeof a =>
+    k.run('BatchMatMul', { a: x, b: w }, { transposeA, transposeB });
   if (!transposeA && sizeOf(b.shape.slice(0, -2)) === 1) {
     const [, inner] = matrix(a);
     const rows = reshape(k, a, [1, a.size / inner, inner]);

@@ -48,13 +48,7 @@ export function broadcastTo(k: Kernels, x: tf.Tensor, shape: readonly number[]):
 }
 
 /** Pads with a value, low and high per dimension. */
-export function pad(
-  k: Kernels,
-  x: tf.Tensor,
-  low: readonly number[],
-  high: readonly number[],
-  value = 0,
-): tf.Tensor {
+export function pad(k: Kernels, x: tf.Tensor, low: readonly number[], high: readonly number[], value = 0): tf.Tensor {
   const shape = x.shape.map((size, d) => low[d] + size + high[d]);
   if (sameShape(shape, x.shape)) return k.run('Identity', { x });
   return onMerged(
@@ -86,17 +80,36 @@ export function slice(
     (merged, dimensions) => {
       const whole = <T>(part: (d: number) => T, all: (size: number) => T): T[] =>
         dimensions.map((d, i) => (d === undefined ? all(merged.shape[i]) : part(d)));
-      const begin = whole((d) => start[d], () => 0);
+      const begin = whole(
+        (d) => start[d],
+        () => 0,
+      );
       if (strides.every((s) => s === 1)) {
-        return k.run('Slice', { x: merged }, { begin, size: whole((d) => shape[d], (size) => size) });
+        return k.run(
+          'Slice',
+          { x: merged },
+          {
+            begin,
+            size: whole(
+              (d) => shape[d],
+              (size) => size,
+            ),
+          },
+        );
       }
       return k.run(
         'StridedSlice',
         { x: merged },
         {
           begin,
-          end: whole((d) => limit[d], (size) => size),
-          strides: whole((d) => strides[d], () => 1),
+          end: whole(
+            (d) => limit[d],
+            (size) => size,
+          ),
+          strides: whole(
+            (d) => strides[d],
+            () => 1,
+          ),
           beginMask: 0,
           endMask: 0,
           ellipsisMask: 0,

@@ -1,5 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkArrays, formatShape, sameShape, SslError, type HostArrays, type Specs, type TensorSpec } from '@selfsup/core';
+import {
+  checkArrays,
+  formatShape,
+  sameShape,
+  SslError,
+  type HostArrays,
+  type Specs,
+  type TensorSpec,
+} from '@selfsup/core';
 import type { StateStore } from '../engine/engine.js';
 import { withBackend } from './backend.js';
 import { download, upload } from './tensors.js';

@@ -16,7 +16,10 @@ function padImage(k: Kernels, x: tf.Tensor, [top, bottom, left, right]: Padding,
   return pad(k, x, [0, top, left, 0], [0, bottom, right, 0], value);
 }
 
-function paddedShape([batch, height, width, channels]: readonly number[], [top, bottom, left, right]: Padding): number[] {
+function paddedShape(
+  [batch, height, width, channels]: readonly number[],
+  [top, bottom, left, right]: Padding,
+): number[] {
   return [batch, height + top + bottom, width + left + right, channels];
 }
 
@@ -73,7 +76,11 @@ function channelsOf(k: Kernels, x: tf.Tensor, group: number, groups: number): tf
 /** One convolution kernel for each group of channels, results side by side. */
 function byGroup(k: Kernels, groups: number, run: (group: number) => tf.Tensor): tf.Tensor {
   if (groups === 1) return run(0);
-  return k.run('Concat', Array.from({ length: groups }, (_, g) => run(g)), { axis: 3 });
+  return k.run(
+    'Concat',
+    Array.from({ length: groups }, (_, g) => run(g)),
+    { axis: 3 },
+  );
 }
 
 const common = ({ strides }: ConvolutionGeometry): { strides: number[]; pad: 'valid'; dataFormat: 'NHWC' } => ({
@@ -146,7 +153,8 @@ const filterGrad: Rule = ({ kernels: k, inputs: [image, dy], attrs, outputs: [we
 };
 
 /** Sums over windows are depthwise convolutions with ones. */
-const ones = ([h, w]: readonly number[], image: tf.Tensor): tf.Tensor => tf.ones([h, w, image.size / sizeOf(image.shape.slice(0, 3)), 1]);
+const ones = ([h, w]: readonly number[], image: tf.Tensor): tf.Tensor =>
+  tf.ones([h, w, image.size / sizeOf(image.shape.slice(0, 3)), 1]);
 
 const reduceWindow: Rule = ({ kernels: k, inputs: [image], attrs }) => {
   const { kind, window, strides, padding } = windowGeometry(attrs);

@@ -24,7 +24,13 @@ function wrong(where: string, path: string, expected: string, got: unknown, fix:
  *
  * @throws SslError `BAD_OPTION` for an unknown key (the nearest one is suggested) or another type
  */
-export function mergeConfig<T>(where: string, base: T, overrides: Overrides, optional: OptionalKeys = {}, path = ''): T {
+export function mergeConfig<T>(
+  where: string,
+  base: T,
+  overrides: Overrides,
+  optional: OptionalKeys = {},
+  path = '',
+): T {
   const merged: Record<string, unknown> = { ...(base as Record<string, unknown>) };
   const extra = optional[path] ?? [];
   for (const [key, value] of Object.entries(overrides)) {
@@ -32,7 +38,13 @@ export function mergeConfig<T>(where: string, base: T, overrides: Overrides, opt
     if (!(key in merged) && !extra.includes(key)) {
       const known = [...new Set([...Object.keys(merged), ...extra])];
       const near = nearestName(key, known);
-      wrong(where, here, `a known key under "${path || 'the top level'}" (${known.join(', ')})`, key, near === undefined ? 'remove it' : `did you mean "${path === '' ? near : `${path}.${near}`}"`);
+      wrong(
+        where,
+        here,
+        `a known key under "${path || 'the top level'}" (${known.join(', ')})`,
+        key,
+        near === undefined ? 'remove it' : `did you mean "${path === '' ? near : `${path}.${near}`}"`,
+      );
     }
     const old = merged[key];
     if (value === undefined) continue;

@@ -61,7 +61,11 @@ export interface RecipeConfig {
   /** Virtual ranks the published method computes its statistics on. */
   readonly groups: number;
   readonly seed: number;
-  readonly log: { readonly everySteps: number; readonly checkpointEverySteps: number; readonly keepCheckpoints: number };
+  readonly log: {
+    readonly everySteps: number;
+    readonly checkpointEverySteps: number;
+    readonly keepCheckpoints: number;
+  };
   /** Share of unreadable files above which a run stops. */
   readonly maxBadFraction: number;
 }

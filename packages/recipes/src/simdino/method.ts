@@ -6,7 +6,11 @@ import type { Method } from '../training/distillation-step.js';
 export function simDinoMethod({ loss, groups }: Pick<RecipeConfig, 'loss' | 'groups'>): Method {
   return {
     objective: (student, teacher) => {
-      const { loss: total, compression, expansion } = simDinoLoss({ student, teacher }, { ...loss, similarity: 'cosine', groups });
+      const {
+        loss: total,
+        compression,
+        expansion,
+      } = simDinoLoss({ student, teacher }, { ...loss, similarity: 'cosine', groups });
       return { loss: total, parts: { compression, expansion } };
     },
   };

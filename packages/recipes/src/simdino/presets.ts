@@ -1,7 +1,8 @@
 import { MULTI_CROP_PRESETS, type MultiCropConfig } from '@selfsup/augment-multicrop';
 import type { Preset, RecipeConfig } from '../config/types.js';
 
-const PUBLISHED = 'SimDINO (Wu et al., ICML 2025): the ViT-B/16 command of the authors\' README, 8 processes of 64 images';
+const PUBLISHED =
+  "SimDINO (Wu et al., ICML 2025): the ViT-B/16 command of the authors' README, 8 processes of 64 images";
 const OURS = 'ours, not published';
 
 /** Settings of the published ViT-B/16 run; the other presets say what they change. */
@@ -12,7 +13,13 @@ const published: RecipeConfig = {
   backbone: { imageSize: 224, patchSize: 16, dropPathRate: 0.1 },
   head: { layers: 3, hiddenWidth: 2048, width: 256 },
   crops: { ...MULTI_CROP_PRESETS.simdino },
-  loss: { codingRateEps: 0.05, compressionWeight: 1, expansionFeatures: 'mean-with-teacher', covariance: 'per-group', gamma: 'code' },
+  loss: {
+    codingRateEps: 0.05,
+    compressionWeight: 1,
+    expansionFeatures: 'mean-with-teacher',
+    covariance: 'per-group',
+    gamma: 'code',
+  },
   teacher: { policy: 'ema', momentum: 0.996, momentumEnd: 1 },
   optimizer: {
     learningRate: 5e-4,
@@ -34,10 +41,17 @@ const published: RecipeConfig = {
 };
 
 /** Multi-crop for small pictures: the published operations at other sizes, without blur on a handful of pixels. */
-function smallCrops(globalSize: number, localSize: number, localCount: number, localScale: readonly [number, number]): MultiCropConfig {
+function smallCrops(
+  globalSize: number,
+  localSize: number,
+  localCount: number,
+  localScale: readonly [number, number],
+): MultiCropConfig {
   const { simdino } = MULTI_CROP_PRESETS;
   return {
     ...simdino,
+    // A 32-pixel picture has no detail to spare: the published blur (sigma up to 2 at 224 pixels) is scaled down.
+    view: { ...simdino.view, blurSigma: [0.1, (2 * globalSize) / 224] },
     global: { ...simdino.global, size: globalSize },
     local: { ...simdino.local, size: localSize, count: localCount, scale: localScale },
   };

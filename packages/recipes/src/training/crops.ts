@@ -1,4 +1,4 @@
-import { IMAGENET_MEAN, IMAGENET_STD } from '@selfsup/augment-multicrop';
+import { IMAGENET_STATISTICS } from '@selfsup/augment-multicrop';
 import * as tf from '@tensorflow/tfjs-core';
 import type { NamedTensors } from '@selfsup/compile';
 import type { Networks } from './networks.js';
@@ -13,8 +13,9 @@ export interface CropSet {
 /** Bytes (traced as int32) become (x / 255 - mean) / std; float crops are taken as normalised already. */
 export function normalizeCrops(crops: tf.Tensor): tf.Tensor4D {
   if (crops.dtype !== 'int32') return crops as tf.Tensor4D;
-  const scale = tf.tensor1d(IMAGENET_STD.map((s) => 1 / (255 * s)));
-  const shift = tf.tensor1d(IMAGENET_MEAN.map((m, i) => m / IMAGENET_STD[i]));
+  const { mean, std } = IMAGENET_STATISTICS;
+  const scale = tf.tensor1d(std.map((s) => 1 / (255 * s)));
+  const shift = tf.tensor1d(mean.map((m, i) => m / std[i]));
   return tf.sub(tf.mul(tf.cast(crops, 'float32'), scale), shift);
 }
 

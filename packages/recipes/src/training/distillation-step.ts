@@ -47,7 +47,9 @@ export function distillationStep({ config, networks, groups, method }: Distillat
     const sets = cropSets(batch);
     const batchSize = sets[0].images.shape[0] / 2;
     const teacherFeatures =
-      policy === 'ema' ? multiCropFeatures(networks, under('teacher.', state), [{ images: sets[0].images }], batchSize) : undefined;
+      policy === 'ema'
+        ? multiCropFeatures(networks, under('teacher.', state), [{ images: sets[0].images }], batchSize)
+        : undefined;
     const targetsOf = (z: tf.Tensor3D): tf.Tensor3D => {
       if (teacherFeatures !== undefined) return teacherFeatures;
       const views = tf.slice(z, [0, 0, 0], [2, -1, -1]);
@@ -92,7 +94,10 @@ export function distillationStep({ config, networks, groups, method }: Distillat
         ...prefixed('adam.m.', next.m),
         ...prefixed('adam.v.', next.v),
         ...(policy === 'ema'
-          ? prefixed('teacher.', emaUpdate(under('teacher.', state), next.params, batch['momentum'], batch['oneMinusMomentum']))
+          ? prefixed(
+              'teacher.',
+              emaUpdate(under('teacher.', state), next.params, batch['momentum'], batch['oneMinusMomentum']),
+            )
           : {}),
       },
       metrics,
@@ -103,7 +108,7 @@ export function distillationStep({ config, networks, groups, method }: Distillat
 /** Norm of the gradient of each part for the student's features: what the parts pull at, against each other. */
 function termGradientNorms(method: Method, features: tf.Tensor3D, targets: tf.Tensor3D, names: string[]): tf.Tensor1D {
   const norms = names.map((name) => {
-    const gradient = tf.grad((z: tf.Tensor3D) => method.objective(z, targets).parts[name])(features);
+    const gradient = tf.grad((z) => method.objective(z as tf.Tensor3D, targets).parts[name])(features);
     return tf.sqrt(tf.sum(tf.square(gradient)));
   });
   return tf.stack(norms) as tf.Tensor1D;
@@ -121,9 +126,17 @@ export function stateSpecs(config: RecipeConfig, { specs }: Networks, groups: Pa
 }
 
 /** Batch of a step: names, shapes, types. */
-export function batchSpecs(config: RecipeConfig, { backbone }: Networks, groups: ParameterGroups, dropped: readonly string[]): Specs {
+export function batchSpecs(
+  config: RecipeConfig,
+  { backbone }: Networks,
+  groups: ParameterGroups,
+  dropped: readonly string[],
+): Specs {
   const { batchSize, crops } = config;
-  const sets = { global: { count: 2, size: crops.global.size }, local: { count: crops.local.count, size: crops.local.size } };
+  const sets = {
+    global: { count: 2, size: crops.global.size },
+    local: { count: crops.local.count, size: crops.local.size },
+  };
   const specs: Record<string, Specs[string]> = {};
   for (const [kind, { count, size }] of Object.entries(sets)) {
     if (count === 0) continue;
@@ -131,5 +144,10 @@ export function batchSpecs(config: RecipeConfig, { backbone }: Networks, groups:
     specs[`crops.${kind}`] = { shape: [rows, size, size, backbone.config.channels], dtype: 'u8' };
     for (const block of dropped) specs[`keep.${kind}.${block}`] = { shape: [2, rows], dtype: 'f32' };
   }
-  return { ...specs, adamw: adamWScalarsSpec(groups), momentum: { shape: [], dtype: 'f32' }, oneMinusMomentum: { shape: [], dtype: 'f32' } };
+  return {
+    ...specs,
+    adamw: adamWScalarsSpec(groups),
+    momentum: { shape: [], dtype: 'f32' },
+    oneMinusMomentum: { shape: [], dtype: 'f32' },
+  };
 }

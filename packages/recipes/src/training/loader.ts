@@ -1,5 +1,8 @@
-import { createCropPool, type CropPool } from '@selfsup/augment-multicrop/pool';
-import { drawKeepMasks, type Vit } from '@selfsup/backbone-vit';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { allocateCrops, type CropBatch } from '@selfsup/augment-multicrop';
+import { createCropPool } from '@selfsup/augment-multicrop/pool';
+import { drawKeepMasks, vitConfig } from '@selfsup/backbone-vit';
 import { Rng, SslError, type HostArrays } from '@selfsup/core';
 import { createSampler, type Dataset } from '@selfsup/datasets';
 import type { RecipeConfig } from '../config/types.js';
@@ -28,7 +31,6 @@ export interface BatchLoader {
 export interface LoaderOptions {
   readonly config: RecipeConfig;
   readonly dataset: Dataset;
-  readonly backbone: Vit;
   /** First step to load. */
   readonly startStep: number;
   /** Threads that decode and augment; 0 for none. */
@@ -38,21 +40,23 @@ export interface LoaderOptions {
   readonly onBadFile?: (file: BadFile) => void;
 }
 
+/** The built decoder of `@selfsup/datasets`: workers run plain JavaScript, also when this file runs from its source. */
+function decoderModule(): URL {
+  const manifest = createRequire(import.meta.url).resolve('@selfsup/datasets/package.json');
+  return new URL('./dist/decode.js', pathToFileURL(manifest));
+}
+
 /**
  * Decodes and augments in worker threads, a bounded number of steps ahead. What a step sees depends on the seed and the
  * step number alone: not on workers, not on where a run was resumed. An unreadable file is reported once and replaced
  * by the next sample of the data set.
  */
-export function createLoader(options: LoaderOptions): BatchLoader {
-  const { config, dataset, backbone, startStep, workers, ahead = 2, onBadFile = () => undefined } = options;
+export async function createLoader(options: LoaderOptions): Promise<BatchLoader> {
+  const { config, dataset, startStep, workers, ahead = 2, onBadFile = () => undefined } = options;
   const { batchSize, crops, seed } = config;
   const sampler = createSampler({ size: dataset.size, batchSize, seed });
-  const pool: CropPool = createCropPool({
-    decoder: import.meta.resolve('@selfsup/datasets/decode'),
-    config: crops,
-    seed,
-    threads: workers,
-  });
+  const pool = await createCropPool({ decoder: decoderModule(), config: crops, seed, threads: workers });
+  const backbone = vitConfig(config.arch, config.backbone);
   const bad = new Set<number>();
 
   const report = (index: number, message: string): void => {
@@ -71,11 +75,11 @@ export function createLoader(options: LoaderOptions): BatchLoader {
   };
 
   /** Fills one image's rows; goes on to the next sample while files are unreadable. */
-  const fill = async (target: ReturnType<CropPool['batch']>, row: number, first: number, epoch: number): Promise<void> => {
+  const fill = async (batch: CropBatch, row: number, first: number, epoch: number): Promise<void> => {
     for (let tried = 0; tried < dataset.size; tried++) {
       const index = (first + tried) % dataset.size;
       if (bad.has(index)) continue;
-      const { error } = await pool.crops(dataset.source(index), { epoch, sample: index }, target, row);
+      const { error } = await pool.crops(dataset.source(index), { epoch, sample: index }, { batch, index: row });
       if (error === undefined) return;
       report(index, error.message);
     }
@@ -83,13 +87,16 @@ export function createLoader(options: LoaderOptions): BatchLoader {
 
   const load = async (step: number): Promise<LoadedBatch> => {
     const { indices, epoch } = sampler.at(step);
-    const target = pool.batch(batchSize);
+    const target = allocateCrops(crops, batchSize);
     await Promise.all(Array.from(indices, (index, row) => fill(target, row, index, epoch)));
     const arrays: HostArrays = { 'crops.global': target.global };
     if (crops.local.count > 0) arrays['crops.local'] = target.local;
-    for (const [kind, count] of [['global', 2], ['local', crops.local.count]] as const) {
+    for (const [kind, count] of [
+      ['global', 2],
+      ['local', crops.local.count],
+    ] as const) {
       if (count === 0) continue;
-      const masks = drawKeepMasks(backbone.config, Rng.of(seed, `drop-path.${kind}`, step), count * batchSize);
+      const masks = drawKeepMasks(backbone, Rng.of(seed, `drop-path.${kind}`, step), count * batchSize);
       for (const [block, mask] of Object.entries(masks)) arrays[`keep.${kind}.${block}`] = mask.data;
     }
     return { step, epoch, arrays };

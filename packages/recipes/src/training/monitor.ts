@@ -1,5 +1,5 @@
 import { collapseBudget, type CollapseBudget } from '@selfsup/loss-coding-rate';
-import { effectiveRank, featureStd } from '@selfsup/eval-suite';
+import { featureStd, rankMeasures, singularValues } from '@selfsup/eval-suite';
 import type { RecipeConfig } from '../config/types.js';
 
 /** Alignment that training commonly reaches: what spread features lose against collapsed ones (A = 1) is 1 minus it. */
@@ -35,18 +35,21 @@ export interface FeatureReport {
 /** Diagnostics of one view's features `[B, d]`. */
 export function featureReport(config: RecipeConfig, features: Float32Array): FeatureReport {
   const { width } = config.head;
-  const matrix = { data: features, rows: features.length / width, columns: width };
+  const matrix = { data: features, shape: [features.length / width, width] };
   const { maximum, collapsed } = budgetOf(config);
   return {
     featureStd: featureStd(matrix),
-    effectiveRank: effectiveRank(matrix),
+    effectiveRank: rankMeasures(singularValues(matrix)).effectiveRank,
     expansionMax: maximum,
     expansionCollapsed: collapsed,
   };
 }
 
 /** An alarm when the measured coding rate comes close to that of collapsed features. */
-export function collapseAlarm({ expansionMax, expansionCollapsed }: FeatureReport, expansion: number): string | undefined {
+export function collapseAlarm(
+  { expansionMax, expansionCollapsed }: FeatureReport,
+  expansion: number,
+): string | undefined {
   const share = (expansion - expansionCollapsed) / (expansionMax - expansionCollapsed);
   if (share > NEAR_COLLAPSE) return undefined;
   return `features are close to collapse: coding rate ${expansion.toFixed(4)}, collapsed ${expansionCollapsed.toFixed(4)}, possible ${expansionMax.toFixed(4)}`;

@@ -17,10 +17,23 @@ export interface RunLength {
   readonly stepsPerEpoch: number;
 }
 
-/** Epochs become steps of this data; `--steps` sets the total, warm-up stays in the preset's steps. */
+/**
+ * Epochs become steps of this data; `--steps` sets the total, warm-up stays in the preset's steps.
+ *
+ * @throws SslError `BAD_OPTION` for a batch larger than the data or a run without a step
+ */
 export function runLength({ length, batchSize }: RecipeConfig, datasetSize: number): RunLength {
   const stepsPerEpoch = Math.floor(datasetSize / batchSize);
-  const steps = (count: number | undefined, epochs: number | undefined): number => count ?? Math.round((epochs ?? 0) * stepsPerEpoch);
+  if (stepsPerEpoch < 1) {
+    throw new SslError('BAD_OPTION', {
+      where: 'recipes.runLength',
+      expected: `batchSize of at most the ${datasetSize} images of the data set`,
+      got: `${batchSize}`,
+      fix: `use --batch-size ${datasetSize} or less (and --groups that divide it), or more images`,
+    });
+  }
+  const steps = (count: number | undefined, epochs: number | undefined): number =>
+    count ?? Math.round((epochs ?? 0) * stepsPerEpoch);
   const totalSteps = steps(length.steps, length.epochs);
   if (totalSteps < 1) {
     throw new SslError('BAD_OPTION', {
@@ -31,7 +44,7 @@ export function runLength({ length, batchSize }: RecipeConfig, datasetSize: numb
     });
   }
   const warmupSteps = steps(length.warmupSteps, length.warmupEpochs);
-  return { totalSteps, warmupSteps, stepsPerEpoch: Math.max(stepsPerEpoch, 1) };
+  return { totalSteps, warmupSteps, stepsPerEpoch };
 }
 
 /** Peak learning rate after the scaling rule. */
@@ -59,7 +72,12 @@ export function schedulesOf({ optimizer, teacher, batchSize }: RecipeConfig, len
 }
 
 /** The scheduled part of a step's batch: everything that would lose digits in float32 is computed here in float64. */
-export function scheduledScalars(step: number, schedules: DinoSchedules, groups: ParameterGroups, { beta1, beta2, epsilon }: OptimizerConfig): HostArrays {
+export function scheduledScalars(
+  step: number,
+  schedules: DinoSchedules,
+  groups: ParameterGroups,
+  { beta1, beta2, epsilon }: OptimizerConfig,
+): HostArrays {
   const momentum = schedules.teacherMomentum(step);
   const scalars = adamWScalars(
     groups,

@@ -61,7 +61,8 @@ function listEmoji(): { emoji: Emoji[]; classes: string[] } {
       if (!classes.includes(category)) classes.push(category);
       for (const name of names) {
         const icon = icons[name];
-        if (icon === undefined || /skin-tone/.test(name) || (TONE.test(name) && name.replace(TONE, '') in icons)) continue;
+        if (icon === undefined || /skin-tone/.test(name) || (TONE.test(name) && name.replace(TONE, '') in icons))
+          continue;
         const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${icon.body}</svg>`;
         emoji.push({ set, name, label: classes.indexOf(category), svg });
       }
@@ -85,7 +86,10 @@ export interface EmojiData {
  *
  * @param onProgress - told after every picture
  */
-export async function loadEmoji(size: number, onProgress: (done: number, total: number) => void = () => undefined): Promise<EmojiData> {
+export async function loadEmoji(
+  size: number,
+  onProgress: (done: number, total: number) => void = () => undefined,
+): Promise<EmojiData> {
   const { emoji, classes } = listEmoji();
   const bytes = size * size * 3;
   const pixels = new Uint8Array(new SharedArrayBuffer(emoji.length * bytes));
@@ -110,7 +114,9 @@ export async function loadEmoji(size: number, onProgress: (done: number, total: 
       emoji.flatMap(({ set, name, label }, i) => {
         const data = pixels.subarray(i * bytes, (i + 1) * bytes);
         const inPart = isHeldOut(drawingOf(name)) === (split === 'test');
-        return inPart ? [{ source: { kind: 'rgb' as const, data, width: size, height: size }, label, name: `${set}/${name}` }] : [];
+        return inPart
+          ? [{ source: { kind: 'rgb' as const, data, width: size, height: size }, label, name: `${set}/${name}` }]
+          : [];
       }),
       { kind: 'emoji', split, classes },
     );

@@ -27,5 +27,7 @@ export function errorLine(error: unknown): string {
 /** The JSON form of an error. */
 export function errorJson(error: unknown): Record<string, unknown> {
   if (SslError.is(error)) return { error: { code: error.code, message: error.message, details: error.details } };
-  return { error: { code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error), details: {} } };
+  return {
+    error: { code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error), details: {} },
+  };
 }

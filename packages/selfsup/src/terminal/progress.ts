@@ -25,7 +25,13 @@ export interface ProgressOptions {
 }
 
 /** A progress line on stderr with time left: redrawn on a terminal, a plain line every ten seconds elsewhere. */
-export function createProgress({ label, total, start = 0, stream = process.stderr, interval }: ProgressOptions): Progress {
+export function createProgress({
+  label,
+  total,
+  start = 0,
+  stream = process.stderr,
+  interval,
+}: ProgressOptions): Progress {
   const live = stream.isTTY === true;
   const every = interval ?? (live ? 100 : 10_000);
   const began = performance.now();

@@ -1,0 +1,45 @@
+import { SslError } from '@selfsup/core';
+
+function refuse(where: string, name: string, expected: string, value: unknown): never {
+  throw new SslError('BAD_OPTION', {
+    where: `augment-multicrop.${where}`,
+    expected: `${name} ${expected}`,
+    got: JSON.stringify(value) ?? String(value),
+    fix: `set ${name} ${expected}`,
+    details: { option: name, value },
+  });
+}
+
+/** @throws SslError `BAD_OPTION` unless `value` is an integer in [low, high] */
+export function checkInteger(where: string, name: string, value: number, low: number, high = Infinity): void {
+  if (Number.isInteger(value) && value >= low && value <= high) return;
+  refuse(
+    where,
+    name,
+    high === Infinity ? `to an integer of at least ${low}` : `to an integer in ${low}..${high}`,
+    value,
+  );
+}
+
+/** @throws SslError `BAD_OPTION` unless `value` is a number in [low, high] */
+export function checkNumber(where: string, name: string, value: number, low: number, high = Infinity): void {
+  if (Number.isFinite(value) && value >= low && value <= high) return;
+  refuse(where, name, high === Infinity ? `to a number of at least ${low}` : `to a number in ${low}..${high}`, value);
+}
+
+/** @throws SslError `BAD_OPTION` unless `value` is a pair low <= high inside [least, most] */
+export function checkInterval(
+  where: string,
+  name: string,
+  value: readonly [number, number],
+  { above = -Infinity, least = -Infinity, most = Infinity }: { above?: number; least?: number; most?: number },
+): void {
+  const [low, high] = Array.isArray(value) && value.length === 2 ? value : [NaN, NaN];
+  if (low <= high && low > above && low >= least && high <= most && Number.isFinite(high)) return;
+  const bounds = [
+    above === -Infinity ? '' : ` above ${above}`,
+    least === -Infinity ? '' : ` from ${least}`,
+    most === Infinity ? '' : ` up to ${most}`,
+  ];
+  refuse(where, name, `to an interval [low, high] with low <= high${bounds.join('')}`, value);
+}

@@ -1,0 +1,102 @@
+import '@tensorflow/tfjs';
+import '@selfsup/test-kit';
+import type { HostTensor, Specs } from '@selfsup/core';
+import type { FixtureCase, FixtureJson, FixtureTensor } from '@selfsup/test-kit';
+import { expect } from 'vitest';
+import * as tf from '@tensorflow/tfjs-core';
+import { vitConfig, type VitConfig, type VitOverrides } from '@selfsup/backbone-vit';
+
+/** A fixture's tensor, whatever its dtype, as float32. */
+export function hostOf({ shape, data }: FixtureTensor): HostTensor {
+  return { shape, dtype: 'f32', data: Float32Array.from(data as ArrayLike<number>, Number) };
+}
+
+export function toTensor({ shape, data }: HostTensor): tf.Tensor {
+  return tf.tensor(Float32Array.from(data), [...shape]);
+}
+
+/** NCHW pictures of a fixture as NHWC. */
+export function toImages(fixture: FixtureCase, name: string): tf.Tensor4D {
+  return tf.transpose(toTensor(hostOf(fixture.tensor(name))), [0, 2, 3, 1]) as tf.Tensor4D;
+}
+
+/** All tensors of a fixture below a prefix, by the rest of their names. */
+export function below(fixture: FixtureCase, prefix: string): Record<string, HostTensor> {
+  return Object.fromEntries(
+    Object.entries(fixture.tensors())
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), hostOf(tensor)]),
+  );
+}
+
+export function toTensors(hosts: Readonly<Record<string, HostTensor>>): Record<string, tf.Tensor> {
+  return Object.fromEntries(Object.entries(hosts).map(([name, host]) => [name, toTensor(host)]));
+}
+
+/** Shape and data of a tensor, for comparisons. */
+export function read(tensor: tf.Tensor): { shape: number[]; data: Float32Array } {
+  return { shape: tensor.shape, data: tensor.dataSync() as Float32Array };
+}
+
+/** Configuration of a fixture, whichever of the authors' option names it uses. */
+export function configOf({ hyper: h }: FixtureJson, flavour: 'dino' | 'dinov2'): VitConfig {
+  const v2: VitOverrides = {
+    ffn: h.ffn_layer === 'swiglufused' ? 'swiglu' : 'mlp',
+    registers: h.num_register_tokens,
+    layerScale: h.layerscale ? 1e-5 : undefined,
+    interpolation: { antialias: h.interpolate_antialias, offset: h.interpolate_offset },
+    dropPathRule: h.drop_path_uniform === false ? (h.repo === 'simdinov2' ? 'linear-float32' : 'linear') : 'uniform',
+  };
+  return vitConfig('vit_small', {
+    flavour,
+    ...(flavour === 'dinov2' ? v2 : {}),
+    imageSize: h.img_size ?? h.img,
+    patchSize: h.patch_size ?? h.patch,
+    channels: h.in_chans ?? 3,
+    width: h.embed_dim ?? h.embed,
+    depth: h.depth,
+    heads: h.num_heads ?? h.heads,
+    mlpRatio: h.mlp_ratio ?? h.mlp,
+    qkvBias: h.qkv_bias ?? true,
+    layerNormEps: h.ln_eps,
+    dropPathRate: h.drop_path ?? 0,
+  });
+}
+
+/** Value and gradients of a scalar function of named tensors. */
+export function gradientsOf(
+  inputs: Readonly<Record<string, tf.Tensor>>,
+  f: () => tf.Tensor,
+): { value: number; gradients: Record<string, tf.Tensor> } {
+  const names = Object.keys(inputs);
+  const { value, grads } = tf.engine().gradients(
+    () => tf.tidy(f),
+    names.map((name) => inputs[name]),
+    undefined,
+    true,
+  );
+  return { value: value.dataSync()[0], gradients: Object.fromEntries(names.map((name, i) => [name, grads[i]])) };
+}
+
+/** All tokens in the authors' order. */
+export function joined({
+  cls,
+  registers,
+  patches,
+}: {
+  cls: tf.Tensor2D;
+  registers?: tf.Tensor3D;
+  patches: tf.Tensor3D;
+}): tf.Tensor3D {
+  return tf.concat([tf.expandDims(cls, 1), ...(registers ? [registers] : []), patches] as tf.Tensor3D[], 1);
+}
+
+/** Names and shapes of the state dict; the authors' programs differ in the order. */
+export function expectParametersOf(fixture: FixtureCase, specs: Specs): void {
+  const stored = Object.entries(fixture.json.tensors as Record<string, { shape: number[] }>);
+  const expected = stored.filter(([name]) => name.startsWith('param/'));
+  expect(expected.length).toBeGreaterThan(0);
+  expect(Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, shape]))).toEqual(
+    Object.fromEntries(expected.map(([name, { shape }]) => [name.slice('param/'.length), shape])),
+  );
+}

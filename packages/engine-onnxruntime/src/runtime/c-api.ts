@@ -1,0 +1,174 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { KoffiFunc } from 'koffi';
+import { runtimeError } from './errors.js';
+import type { AddressOf } from './memory.js';
+
+/** A native pointer. */
+export type Pointer = bigint;
+
+/**
+ * The functions used, with their place in onnxruntime's table of functions and their C signature. The table only ever
+ * grows at its end, so places hold for every later version. `P` is a pointer, `S` a string, `I` int, `N` size_t; the
+ * result is a status pointer unless said otherwise (`-> V` nothing, `-> I` int, `-> S` string).
+ */
+const FUNCTIONS = {
+  GetErrorCode: [1, 'P', 'I'],
+  GetErrorMessage: [2, 'P', 'S'],
+  CreateEnv: [3, 'ISP', 'P'],
+  CreateSessionFromArray: [8, 'PPNPP', 'P'],
+  CreateSessionOptions: [10, 'P', 'P'],
+  SetOptimizedModelFilePath: [11, 'PS', 'P'],
+  SetSessionExecutionMode: [13, 'PI', 'P'],
+  EnableProfiling: [14, 'PS', 'P'],
+  DisableMemPattern: [17, 'P', 'P'],
+  DisableCpuMemArena: [19, 'P', 'P'],
+  SetSessionLogSeverityLevel: [22, 'PI', 'P'],
+  SetSessionGraphOptimizationLevel: [23, 'PI', 'P'],
+  SetIntraOpNumThreads: [24, 'PI', 'P'],
+  CreateTensorWithDataAsOrtValue: [49, 'PPNPNIP', 'P'],
+  CreateCpuMemoryInfo: [69, 'IIP', 'P'],
+  ReleaseEnv: [92, 'P', 'V'],
+  ReleaseStatus: [93, 'P', 'V'],
+  ReleaseMemoryInfo: [94, 'P', 'V'],
+  ReleaseSession: [95, 'P', 'V'],
+  ReleaseValue: [96, 'P', 'V'],
+  ReleaseSessionOptions: [100, 'P', 'V'],
+  AddSessionConfigEntry: [130, 'PSS', 'P'],
+  RunWithBinding: [133, 'PPP', 'P'],
+  CreateIoBinding: [134, 'PP', 'P'],
+  ReleaseIoBinding: [135, 'P', 'V'],
+  BindInput: [136, 'PSP', 'P'],
+  BindOutput: [137, 'PSP', 'P'],
+  CreateAndRegisterAllocator: [144, 'PPP', 'P'],
+  CreateArenaCfgV2: [164, 'PPNP', 'P'],
+  CreateMemoryInfo: [68, 'SIIIP', 'P'],
+} as const satisfies Record<string, readonly [slot: number, parameters: string, result: string]>;
+
+type FunctionName = keyof typeof FUNCTIONS;
+type NativeArgument = Pointer | number | string | ArrayBufferView | null;
+type NativeFunction = KoffiFunc<(...args: NativeArgument[]) => Pointer | number | string | null>;
+
+type Koffi = (typeof import('koffi'))['default'];
+
+/** Version of the function table asked for; old enough for every release with the functions above. */
+const API_VERSION = 16;
+const LOG_ERRORS_ONLY = 3;
+
+const C_TYPES: Record<string, string> = { P: 'void*', S: 'const char*', I: 'int', N: 'size_t', V: 'void' };
+
+/** Where the npm package keeps onnxruntime's shared library on this platform. */
+export function libraryPath(): string {
+  const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  const file =
+    process.platform === 'win32'
+      ? 'onnxruntime.dll'
+      : process.platform === 'darwin'
+        ? 'libonnxruntime.1.dylib'
+        : 'libonnxruntime.so.1';
+  return join(root, 'bin', 'napi-v6', process.platform, process.arch, file);
+}
+
+/** The C API of the shared library that onnxruntime-node ships, called through koffi. One per process. */
+export class OrtApi {
+  readonly version: string;
+  readonly #functions: Readonly<Record<FunctionName, NativeFunction>>;
+  readonly #environment: Pointer;
+  readonly memoryInfo: Pointer;
+  readonly addressOf: AddressOf;
+
+  private constructor(koffi: Koffi, path: string) {
+    this.addressOf = (memory) => koffi.address(memory);
+    const library = koffi.load(path);
+    const base = library.func('OrtGetApiBase', 'void*', [])() as Pointer | null;
+    if (base === null) throw new Error('OrtGetApiBase returned nothing');
+    const [getApi, getVersion] = koffi.decode(base, koffi.array('void*', 2)) as Pointer[];
+    this.version = koffi.call(getVersion, koffi.proto('const char*', [])) as string;
+    const table = koffi.call(getApi, koffi.proto('void*', ['uint32_t']), API_VERSION) as Pointer | null;
+    if (table === null) throw new Error(`onnxruntime ${this.version} does not offer version ${API_VERSION} of its C API`);
+    this.#functions = Object.fromEntries(
+      Object.entries(FUNCTIONS).map(([name, [slot, parameters, result]]) => {
+        const types = [...parameters].map((letter) => C_TYPES[letter]);
+        const pointer = koffi.decode(table, 8 * slot, 'void*') as Pointer;
+        return [name, koffi.decode(pointer, koffi.proto(C_TYPES[result], types)) as NativeFunction];
+      }),
+    ) as Record<FunctionName, NativeFunction>;
+    this.#environment = this.make('CreateEnv', LOG_ERRORS_ONLY, 'selfsup');
+    this.memoryInfo = this.make('CreateCpuMemoryInfo', 0, 0);
+    if (process.env.ARENA) {
+      const spec = JSON.parse(process.env.ARENA) as Record<string, number>;
+      const keys = Object.keys(spec).map((k) => Buffer.from(k + '\0'));
+      const kp = BigUint64Array.from(keys.map((k) => koffi.address(k)));
+      const vp = BigUint64Array.from(Object.values(spec).map((v) => BigInt(v)));
+      const cfg = this.make('CreateArenaCfgV2', kp, vp, keys.length);
+      const mi = this.make('CreateCpuMemoryInfo', 1, 0);
+      this.call('CreateAndRegisterAllocator', this.#environment, mi, cfg);
+    }
+    if (process.env.MALLOPT) {
+      const libc = koffi.load('libc.so.6'); const f = libc.func('int mallopt(int, int)');
+      for (const [k, v] of JSON.parse(process.env.MALLOPT)) console.log('mallopt', k, v, f(k, v));
+    }
+  }
+
+  static #shared: Promise<OrtApi> | undefined;
+
+  /** Loads the library on first use. @throws Error saying why it cannot be used */
+  static load(): Promise<OrtApi> {
+    OrtApi.#shared ??= (async () => {
+      const path = libraryPath();
+      if (!existsSync(path)) throw new Error(`there is no ${path}`);
+      return new OrtApi((await import('koffi')).default, path);
+    })();
+    return OrtApi.#shared;
+  }
+
+  get environment(): Pointer {
+    return this.#environment;
+  }
+
+  /** Calls a function that returns a status. @throws SslError `ENGINE_FAILED`, `OUT_OF_MEMORY` */
+  call(name: FunctionName, ...args: NativeArgument[]): void {
+    this.#check(name, this.#functions[name](...args) as Pointer | null);
+  }
+
+  /** The same on a worker thread, so that the event loop stays free. */
+  callAsync(name: FunctionName, ...args: NativeArgument[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#functions[name].async(...args, (error: unknown, status) => {
+        try {
+          if (error !== null && error !== undefined) throw error;
+          this.#check(name, status as Pointer | null);
+          resolve();
+        } catch (problem) {
+          reject(problem instanceof Error ? problem : new Error(String(problem)));
+        }
+      });
+    });
+  }
+
+  /** Calls a function whose last argument receives a new object. */
+  make(name: FunctionName, ...args: NativeArgument[]): Pointer {
+    const out = new BigUint64Array(1);
+    this.call(name, ...args, out);
+    return out[0];
+  }
+
+  /** The same on a worker thread. */
+  async makeAsync(name: FunctionName, ...args: NativeArgument[]): Promise<Pointer> {
+    const out = new BigUint64Array(1);
+    await this.callAsync(name, ...args, out);
+    return out[0];
+  }
+
+  release(name: FunctionName, pointer: Pointer): void {
+    this.#functions[name](pointer);
+  }
+
+  #check(name: FunctionName, status: Pointer | null): void {
+    if (status === null || status === 0n) return;
+    const message = this.#functions.GetErrorMessage(status) as string;
+    this.#functions.ReleaseStatus(status);
+    throw runtimeError(`engine-onnxruntime.${name}`, message);
+  }
+}

@@ -1,0 +1,233 @@
+import type { Executable, Graph, Value } from '@selfsup/compile';
+import { checkArrays, nearestName, SslError, type HostArrays, type Specs } from '@selfsup/core';
+import { emitFile, elementOf, resultElement, type FilePort, type FileResult, type OnnxFile } from '../emit/file.js';
+import { emitUpdate } from '../emit/update.js';
+import { elementBytes, type Element } from '../element.js';
+import { allocateTensor, type Block } from './memory.js';
+import { planPhases, type Phases } from './phases.js';
+import { disposedError, type Binding, type Runtime, type Session, type SessionOptions } from './session.js';
+import type { OrtStateStore } from './store.js';
+
+/** Elements of a parameter that an update works on at a time: its dozen arrays stay in the cache. */
+const PIECE_ELEMENTS = 1 << 15;
+
+/** What an executable is made of besides its graph. */
+export interface ExecutableOptions {
+  readonly runtime: Runtime;
+  readonly store: OrtStateStore;
+  readonly session: SessionOptions;
+  readonly commitIf: string | undefined;
+  readonly onDispose: () => void;
+}
+
+interface Copy {
+  readonly from: Block;
+  readonly to: Block;
+}
+
+/** Memory of everything that crosses the border of a session. */
+class GraphMemory {
+  readonly batch = new Map<string, Block>();
+  readonly metrics = new Map<string, Block>();
+  /** New state that cannot be written over the old one: copied afterwards. */
+  readonly copies: Copy[] = [];
+  readonly #graph: Graph;
+  readonly #store: OrtStateStore;
+  readonly #runtime: Runtime;
+  readonly #values = new Map<number, Block>();
+
+  constructor(graph: Graph, { store, runtime }: ExecutableOptions) {
+    this.#graph = graph;
+    this.#store = store;
+    this.#runtime = runtime;
+    for (const id of graph.inputs) {
+      const value = graph.values[id];
+      const block = value.role === 'state' ? this.#state(value) : this.#allocate(elementOf(value), value.shape);
+      if (value.role === 'batch') this.batch.set(value.name, block);
+      this.#values.set(id, block);
+    }
+  }
+
+  /** Makes memory for the outputs of the first phase. */
+  first(file: OnnxFile): Binding[] {
+    const bindings = file.outputs.map((port) => {
+      const block = this.#allocate(port.dtype, port.shape);
+      this.#values.set(port.value, block);
+      return bindingOf(port, block);
+    });
+    for (const { kind, name, value } of this.#graph.results) {
+      const block = this.#values.get(value);
+      if (kind === 'metric' && block !== undefined) this.metrics.set(name, block);
+    }
+    return bindings;
+  }
+
+  /** The outputs of the second phase: the state itself where that is safe. */
+  second(file: OnnxFile, { updates }: Phases): Binding[] {
+    const targets = new Map<string, Block>();
+    for (const { result, inPlace } of updates) {
+      const state = this.#state(stateInput(this.#graph, result.name) ?? this.#graph.values[result.value], result.name);
+      const target = inPlace ? state : this.#allocate(state.dtype, state.shape);
+      if (!inPlace) this.copies.push({ from: target, to: state });
+      targets.set(result.name, target);
+    }
+    return file.outputs.map((port) => bindingOf(port, found(targets.get(port.key ?? ''))));
+  }
+
+  inputs(file: OnnxFile): Binding[] {
+    return file.inputs.map((port) => bindingOf(port, found(this.#values.get(port.value))));
+  }
+
+  #state(value: Value, name = value.name): Block {
+    return this.#store.block(name, { shape: value.shape, dtype: value.boundary ?? value.dtype });
+  }
+
+  #allocate(dtype: Element, shape: readonly number[]): Block {
+    if (dtype === 'f64' || dtype === 'i64') throw new TypeError(`no host arrays of ${dtype}`);
+    return allocateTensor(dtype, shape, this.#runtime.addressOf);
+  }
+}
+
+function found(block: Block | undefined): Block {
+  if (block === undefined) throw new TypeError('a border of a session without memory');
+  return block;
+}
+
+function bindingOf({ name, dtype, shape, range }: FilePort, { bytes }: Block): Binding {
+  if (range === undefined) return { name, dtype, shape, bytes };
+  const size = elementBytes(dtype);
+  return { name, dtype, shape, bytes: bytes.subarray(range.start * size, (range.start + range.length) * size) };
+}
+
+function stateInput(graph: Graph, name: string): Value | undefined {
+  return graph.inputs.map((id) => graph.values[id]).find((v) => v.role === 'state' && v.name === name);
+}
+
+/** Inputs of the graph and other values that some nodes or results of a file read. */
+function readBy(graph: Graph, nodes: Phases['first'], results: readonly FileResult[], also: readonly number[]): number[] {
+  const read = new Set([...nodes.flatMap((node) => node.inputs), ...results.map((r) => r.value)]);
+  return [...graph.inputs, ...also].filter((id) => read.has(id));
+}
+
+function firstFile(graph: Graph, { first, crossing }: Phases): OnnxFile {
+  const values = new Set([...graph.results.filter((r) => r.kind === 'metric').map((r) => r.value), ...crossing]);
+  const results = [...values].map((value) => ({ key: String(value), value, element: graph.values[value].dtype }));
+  const inputs = readBy(graph, first, results, []);
+  return emitFile(graph, { name: `${graph.name}.first`, nodes: first, inputs, results });
+}
+
+function secondFile(graph: Graph, { second, crossing, updates }: Phases): OnnxFile {
+  const results = updates.map(({ result }) => ({
+    key: result.name,
+    value: result.value,
+    element: resultElement(graph, result),
+  }));
+  const inputs = readBy(graph, second, results, crossing);
+  return emitUpdate(graph, { name: `${graph.name}.second`, nodes: second, inputs, results }, PIECE_ELEMENTS);
+}
+
+/** The metric that decides whether the new state is kept. @throws SslError `UNKNOWN_NAME`, `SHAPE_MISMATCH` */
+function checkCommit(graph: Graph, commitIf: string | undefined): void {
+  if (commitIf === undefined) return;
+  const metrics = graph.results.filter((r) => r.kind === 'metric');
+  const metric = metrics.find((r) => r.name === commitIf);
+  const names = metrics.map((r) => r.name);
+  if (metric === undefined) {
+    const near = nearestName(commitIf, names);
+    throw new SslError('UNKNOWN_NAME', {
+      where: 'engine-onnxruntime.compile',
+      expected: `commitIf to name a metric (${names.join(', ')})`,
+      got: `"${commitIf}"`,
+      fix: near === undefined ? 'name one of the metrics' : `did you mean "${near}"`,
+      details: { commitIf, metrics: names },
+    });
+  }
+  const { shape } = graph.values[metric.value];
+  if (shape.some((d) => d !== 1)) {
+    throw new SslError('SHAPE_MISMATCH', {
+      where: 'engine-onnxruntime.compile',
+      expected: `metric ${commitIf} of one element, since it decides whether the state is kept`,
+      got: `[${shape.join(', ')}]`,
+      fix: 'reduce it to one element',
+      details: { commitIf, shape: [...shape] },
+    });
+  }
+}
+
+/**
+ * A graph in one or two sessions. The first computes the metrics and everything heavy, the second updates the state in
+ * place; it is left out when the `commitIf` metric says so.
+ */
+export class OrtExecutable implements Executable {
+  readonly store: OrtStateStore;
+  readonly #memory: GraphMemory;
+  readonly #specs: Specs;
+  readonly #first: Session;
+  readonly #second: Session | undefined;
+  readonly #options: ExecutableOptions;
+  #disposed = false;
+
+  private constructor(memory: GraphMemory, first: Session, second: Session | undefined, options: ExecutableOptions) {
+    this.store = options.store;
+    this.#memory = memory;
+    this.#specs = Object.fromEntries(
+      [...memory.batch].map(([name, { shape, dtype }]) => [name, { shape, dtype: dtype as Specs[string]['dtype'] }]),
+    );
+    this.#first = first;
+    this.#second = second;
+    this.#options = options;
+  }
+
+  /** @throws SslError `UNSUPPORTED`, `ENGINE_FAILED`, `OUT_OF_MEMORY`, `UNKNOWN_NAME`, `SHAPE_MISMATCH` */
+  static async create(graph: Graph, options: ExecutableOptions): Promise<OrtExecutable> {
+    checkCommit(graph, options.commitIf);
+    const { runtime, session } = options;
+    const settings = (phase: string): SessionOptions =>
+      session.profile === undefined ? session : { ...session, profile: `${session.profile}-${phase}` };
+    const phases = planPhases(graph);
+    const memory = new GraphMemory(graph, options);
+    const file = firstFile(graph, phases);
+    const outputs = memory.first(file);
+    const first = await runtime.createSession(file.bytes, memory.inputs(file), outputs, settings('first'));
+    if (phases.updates.length === 0) return new OrtExecutable(memory, first, undefined, options);
+    try {
+      const update = secondFile(graph, phases);
+      const targets = memory.second(update, phases);
+      const second = await runtime.createSession(update.bytes, memory.inputs(update), targets, settings('second'));
+      return new OrtExecutable(memory, first, second, options);
+    } catch (problem) {
+      await first.dispose();
+      throw problem;
+    }
+  }
+
+  async run(batch: Readonly<HostArrays>): Promise<HostArrays> {
+    checkArrays('engine-onnxruntime.run', batch, this.#specs);
+    return this.store.exclusively(async () => {
+      if (this.#disposed) throw disposedError();
+      for (const [name, block] of this.#memory.batch) block.data.set(batch[name]);
+      await this.#first.run();
+      if (this.#second !== undefined && this.#commits()) {
+        await this.#second.run();
+        for (const { from, to } of this.#memory.copies) to.data.set(from.data);
+      }
+      return Object.fromEntries([...this.#memory.metrics].map(([name, { data }]) => [name, data.slice()]));
+    });
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    await this.store.settled();
+    this.#disposed = true;
+    await this.#first.dispose();
+    await this.#second?.dispose();
+    this.#options.onDispose();
+  }
+
+  #commits(): boolean {
+    const { commitIf } = this.#options;
+    if (commitIf === undefined) return true;
+    const flag = this.#memory.metrics.get(commitIf)?.data[0] ?? 0;
+    return flag !== 0 && !Number.isNaN(flag);
+  }
+}

@@ -1,0 +1,87 @@
+import { checkShape } from '@selfsup/core';
+import { cholesky, transposeLast, triangularSolve, withGradient } from '@selfsup/ops';
+import * as tf from '@tensorflow/tfjs-core';
+import type { NumberOrScalar } from './strength.js';
+
+/** Options of {@link codingRate}. */
+export interface CodingRateOptions {
+  /** Weight of the covariance, at least 0; d / (n eps) in SimDINO. No gradient flows to it. */
+  readonly alpha: NumberOrScalar;
+}
+
+/**
+ * Coding rate of features: 1/2 log det(I + alpha FT F), the number of nats needed to code them up to a distortion
+ * (Ma et al., 2007; Yu et al., 2020, eq. 1). The second moment FT F is neither centred nor divided by B. Computed on the
+ * smaller of the two Gram matrices, FT F or F FT, which give the same value.
+ *
+ * Between 0 (all features zero) and, for unit rows, k/2 log(1 + alpha B / k) with k = min(B, d), which orthonormal
+ * features reach; identical unit rows give 1/2 log(1 + alpha B). A NaN means that the matrix lost its positive
+ * definiteness: alpha B beyond about 1e6, or features that are not finite.
+ *
+ * @param features - `[..., B, d]`, float32; leading dimensions are separate sets of features.
+ * @returns `[...]`, float32, nats
+ * @throws SslError `SHAPE_MISMATCH`
+ *
+ * @example
+ * const rate = codingRate(features, { alpha: alphaOf({ batchSize: 64, width: 256 }) });
+ */
+export function codingRate(features: tf.Tensor, { alpha }: CodingRateOptions): tf.Tensor {
+  checkShape('loss-coding-rate.codingRate', 'features', features, ['...', 'B', 'd']);
+  return tf.tidy(() => halfLogDet(scaled(features, alpha)));
+}
+
+/**
+ * Gradient of {@link codingRate} with respect to the features, alpha F (I + alpha FT F)^-1, as values: for a backward
+ * pass that is put together by hand, e.g. over micro-batches.
+ *
+ * @param features - `[..., B, d]`, float32.
+ * @returns the shape of `features`, float32; not differentiable
+ * @throws SslError `SHAPE_MISMATCH`
+ */
+export function codingRateGradient(features: tf.Tensor, { alpha }: CodingRateOptions): tf.Tensor {
+  checkShape('loss-coding-rate.codingRateGradient', 'features', features, ['...', 'B', 'd']);
+  return tf.tidy(() => {
+    const z = scaled(features, alpha);
+    return tf.mul(timesInverse(z, factorOf(z)), rootOf(alpha));
+  });
+}
+
+function rootOf(alpha: NumberOrScalar): NumberOrScalar {
+  return typeof alpha === 'number' ? Math.sqrt(alpha) : tf.sqrt(alpha);
+}
+
+/** Features times sqrt(alpha), so that the rate is that of alpha 1. */
+function scaled(features: tf.Tensor, alpha: NumberOrScalar): tf.Tensor {
+  return tf.mul(features, rootOf(alpha));
+}
+
+/** 1/2 log det(I + zT z). */
+function halfLogDet(z: tf.Tensor): tf.Tensor {
+  return withGradient([z], () => {
+    const l = factorOf(z);
+    const diagonal = tf.sum(tf.mul(l, tf.eye(l.shape[l.rank - 1])), -1);
+    return {
+      value: tf.sum(tf.log(diagonal), -1),
+      saved: [z, l],
+      gradient: (dy, [z, l]) => [tf.mul(timesInverse(z, l), tf.reshape(dy, [...dy.shape, 1, 1]))],
+    };
+  });
+}
+
+/** Whether the Gram matrix of the rows, z zT, is the smaller one. */
+function rowsAreFewer({ shape }: tf.Tensor): boolean {
+  return shape[shape.length - 2] <= shape[shape.length - 1];
+}
+
+/** Cholesky factor of I + the smaller Gram matrix. */
+function factorOf(z: tf.Tensor): tf.Tensor {
+  const rows = rowsAreFewer(z);
+  const gram = tf.matMul(z, z, !rows, rows);
+  return cholesky(tf.add(gram, tf.eye(gram.shape[gram.rank - 1])));
+}
+
+/** z (I + zT z)^-1 = (I + z zT)^-1 z from the factor of either matrix. */
+function timesInverse(z: tf.Tensor, l: tf.Tensor): tf.Tensor {
+  const solve = (b: tf.Tensor): tf.Tensor => triangularSolve(l, triangularSolve(l, b), { transpose: true });
+  return rowsAreFewer(z) ? solve(z) : transposeLast(solve(transposeLast(z)));
+}

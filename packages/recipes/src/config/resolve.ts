@@ -1,0 +1,91 @@
+import { VIT_ARCHITECTURES, vitConfig } from '@selfsup/backbone-vit';
+import { pickNamed, SslError } from '@selfsup/core';
+import { SIMDINO_PRESETS } from '../simdino/presets.js';
+import { mergeConfig, type Overrides } from './merge.js';
+import type { Preset, RecipeConfig } from './types.js';
+
+/** Recipes by name, with the presets each knows and the one taken when none is named. */
+export const RECIPES: Readonly<
+  Record<string, { readonly presets: Readonly<Record<string, Preset>>; readonly defaultPreset: string }>
+> = {
+  simdino: { presets: SIMDINO_PRESETS, defaultPreset: 'imagenet-vitb16' },
+};
+
+/** Keys a preset may leave out. */
+const OPTIONAL_KEYS = {
+  length: ['steps', 'epochs', 'warmupSteps', 'warmupEpochs'],
+  backbone: Object.keys(vitConfig('vit_tiny')),
+};
+
+export interface ResolveOptions {
+  readonly recipe: string;
+  readonly preset?: string | undefined;
+  /** Layers of changes, later ones win: configuration file, flags, single settings. */
+  readonly overrides?: readonly Overrides[];
+}
+
+/**
+ * Preset, then every layer of overrides in turn.
+ *
+ * @throws SslError `UNKNOWN_NAME` for a recipe, preset or architecture that does not exist, `BAD_OPTION` for an unknown
+ * key or impossible value; both suggest the nearest name
+ */
+export function resolveConfig({ recipe, preset, overrides = [] }: ResolveOptions): {
+  config: RecipeConfig;
+  source: string;
+} {
+  const where = 'recipes.resolveConfig';
+  const { presets, defaultPreset } = pickNamed(where, 'a recipe', recipe, RECIPES);
+  const chosen = pickNamed(where, `a preset of ${recipe}`, preset ?? defaultPreset, presets);
+  let config = chosen.config;
+  for (const layer of overrides) config = mergeConfig(where, config, layer, OPTIONAL_KEYS);
+  pickNamed(where, 'an architecture', config.arch, VIT_ARCHITECTURES);
+  checkConfig(where, config);
+  return { config, source: chosen.source };
+}
+
+function checkConfig(where: string, config: RecipeConfig): void {
+  const refuse = (expected: string, got: string, fix: string): never => {
+    throw new SslError('BAD_OPTION', { where, expected, got, fix, details: { expected, got } });
+  };
+  const { batchSize, groups, backbone, crops, arch } = config;
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    refuse('batchSize of at least 1', `${batchSize}`, 'set --batch-size');
+  if (!Number.isInteger(groups) || groups < 1 || batchSize % groups !== 0) {
+    refuse(
+      `batchSize divisible by groups (${groups})`,
+      `${batchSize}`,
+      `use --batch-size ${Math.max(1, Math.round(batchSize / groups)) * groups} or --groups 1`,
+    );
+  }
+  if (crops.global.views.length !== 2)
+    refuse('two global views', `${crops.global.views.length}`, 'list two entries in crops.global.views');
+  const full = vitConfig(arch, backbone);
+  if (crops.global.size !== full.imageSize) {
+    refuse(
+      `crops.global.size equal to backbone.imageSize (${full.imageSize})`,
+      `${crops.global.size}`,
+      'set both, e.g. --set crops.global.size=224 --set backbone.imageSize=224',
+    );
+  }
+  for (const [name, size] of [
+    ['global', crops.global.size],
+    ...(crops.local.count > 0 ? [['local', crops.local.size]] : []),
+  ] as [string, number][]) {
+    if (size % full.patchSize !== 0) {
+      refuse(
+        `crops.${name}.size divisible by backbone.patchSize (${full.patchSize})`,
+        `${size}`,
+        `use ${Math.max(1, Math.round(size / full.patchSize)) * full.patchSize}`,
+      );
+    }
+  }
+  const words = {
+    policy: ['ema', 'student-stopgrad', 'none'],
+    rule: ['linear-per-256', 'sqrt-per-1024', 'none'],
+  } as const;
+  if (!(words.policy as readonly string[]).includes(config.teacher.policy))
+    refuse(`teacher.policy ${words.policy.join(', ')}`, config.teacher.policy, 'use ema');
+  if (!(words.rule as readonly string[]).includes(config.optimizer.rule))
+    refuse(`optimizer.rule ${words.rule.join(', ')}`, config.optimizer.rule, 'use none');
+}

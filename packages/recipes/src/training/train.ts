@@ -1,0 +1,225 @@
+import type { Engine } from '@selfsup/compile';
+import { compareParameters, type Run } from '@selfsup/checkpoint';
+import { SslError, type HostArrays, type HostTensor, type Specs } from '@selfsup/core';
+import type { Dataset } from '@selfsup/datasets';
+import type { RecipeConfig } from '../config/types.js';
+import { FINITE } from './distillation-step.js';
+import { createLoader, type BadFile } from './loader.js';
+import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
+import { prepareTraining } from './prepare.js';
+import { runLength, schedulesOf, scheduledScalars, type RunLength } from './schedules.js';
+
+/** One line of `metrics.jsonl`. `step` counts finished steps. */
+export interface LogRecord {
+  readonly step: number;
+  readonly loss: number;
+  readonly compression: number;
+  readonly expansion: number;
+  /** Norm of the compression term's gradient over that of the expansion term, at the features. */
+  readonly gradientRatio: number;
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  readonly featureStd: number;
+  readonly effectiveRank: number;
+  readonly expansionMax: number;
+  readonly expansionCollapsed: number;
+  /** Since the last record. */
+  readonly imagesPerSecond: number;
+}
+
+export interface TrainOptions {
+  readonly config: RecipeConfig;
+  readonly dataset: Dataset;
+  readonly engine: Engine;
+  /** Run directory to log and save into, already resumed where that is wanted; none: nothing is written. */
+  readonly run?: Run;
+  /** Threads that decode and augment. */
+  readonly workers?: number;
+  /** Told after every step. */
+  readonly onStep?: (step: number, loss: number) => void;
+  readonly onRecord?: (record: LogRecord) => void;
+  /** Warnings for people. */
+  readonly onNote?: (text: string) => void;
+  readonly onBadFile?: (file: BadFile) => void;
+  readonly onStart?: (length: RunLength & { readonly startStep: number }) => void;
+  /** Stops after the running step; the state is saved first. */
+  readonly signal?: AbortSignal;
+  /** Looks at the state every so many steps, e.g. to evaluate it. */
+  readonly inspect?: {
+    readonly everySteps: number;
+    readonly look: (step: number, read: (prefixes: readonly string[]) => Promise<HostArrays>) => Promise<void>;
+  };
+}
+
+export interface TrainResult {
+  readonly steps: number;
+  readonly loss: number;
+  readonly parts: Readonly<Record<string, number>>;
+  /** Median of this run's steps, seconds. */
+  readonly secondsPerStep: number;
+  readonly imagesPerSecond: number;
+  /** Seconds from the call to the end of the first step. */
+  readonly firstStepSeconds: number;
+  /** Whole state by name, on the host. */
+  readonly state: Record<string, HostTensor>;
+}
+
+/** What stays of a checkpoint once its names and shapes are known to be this run's. */
+async function storedState(run: Run, specs: Specs): Promise<HostArrays> {
+  const stored = await (run.checkpoint as NonNullable<Run['checkpoint']>).read();
+  compareParameters(specs, stored, { source: run.directory });
+  return Object.fromEntries(Object.keys(specs).map((name) => [name, stored[name].data]));
+}
+
+function nonFinite(step: number, metrics: HostArrays, names: readonly string[]): SslError {
+  const bad = (name: string): boolean => !Number.isFinite(metrics[name][0]);
+  const parts = ['compression', 'expansion', 'loss'].filter(bad);
+  const gradients = names.filter((_, i) => !Number.isFinite(metrics['gradientNorms'][i]));
+  const cause =
+    parts.length > 0
+      ? `${parts[0]} is ${metrics[parts[0]][0]}`
+      : `the gradient of ${gradients[0]} is not finite (${gradients.length} tensors)`;
+  return new SslError('NON_FINITE', {
+    where: 'recipes.train',
+    expected: 'finite losses and gradients',
+    got: `${cause} in step ${step + 1}`,
+    fix: 'the state before this step is kept and saved; resume with a smaller learning rate or a larger loss.codingRateEps',
+    details: { step: step + 1, parts, gradients: gradients.slice(0, 10) },
+  });
+}
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+
+/**
+ * Trains from the run's checkpoint, or from the start, to the end: compile the step once, then load a batch, run, log,
+ * save, over and over. What happens in a step is in {@link distillationStep}.
+ *
+ * @throws SslError `NON_FINITE` (the last good state is saved first), `INTERRUPTED` (after saving), `TOO_MANY_BAD_FILES`,
+ * `CHECKPOINT_MISMATCH`, `BAD_OPTION`, and those of the engine
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { config, dataset, engine, run, signal, onNote = () => undefined } = options;
+  const began = performance.now();
+  const length = runLength(config, dataset.size);
+  const schedules = schedulesOf(config, length);
+  const startStep = run?.checkpoint?.manifest?.step ?? 0;
+  const warning = collapseWarning(config);
+  if (warning !== undefined) onNote(`warning: ${warning}`);
+
+  const loader = await createLoader({
+    config,
+    dataset,
+    startStep,
+    workers: options.workers ?? 1,
+    onBadFile: (file) => {
+      run?.logBadFile({ ...file });
+      options.onBadFile?.(file);
+    },
+  });
+  const training = await prepareTraining(config, engine);
+  const { networks, compiled, groups, state } = training;
+  const hostState = async (): Promise<Record<string, HostTensor>> => {
+    const arrays = await compiled.read(['']);
+    return Object.fromEntries(Object.entries(state).map(([name, spec]) => [name, { ...spec, data: arrays[name] }]));
+  };
+  const save = async (step: number): Promise<void> => {
+    await run?.save({ step, seed: config.seed, state: await hostState() });
+  };
+
+  try {
+    await compiled.load(startStep > 0 && run !== undefined ? await storedState(run, state) : training.initialState());
+    options.onStart?.({ ...length, startStep });
+    const seconds: number[] = [];
+    let last: { record: HostArrays; loss: number } | undefined;
+    let firstStepSeconds = 0;
+    let sinceRecord = performance.now();
+    let alarmed = false;
+    for (let step = startStep; step < length.totalSteps; step++) {
+      const { arrays } = await loader.next();
+      const stepBegan = performance.now();
+      const metrics = await compiled.run({ ...arrays, ...scheduledScalars(step, schedules, groups, config.optimizer) });
+      seconds.push((performance.now() - stepBegan) / 1000);
+      if (step === startStep) firstStepSeconds = (performance.now() - began) / 1000;
+      if (metrics[FINITE][0] === 0) {
+        await save(step);
+        throw nonFinite(step, metrics, Object.keys(networks.specs));
+      }
+      const done = step + 1;
+      last = { record: metrics, loss: metrics['loss'][0] };
+      options.onStep?.(done, last.loss);
+      const isLast = done === length.totalSteps;
+      if (done % config.log.everySteps === 0 || isLast || step === startStep) {
+        const now = performance.now();
+        const stepsSince = done % config.log.everySteps || config.log.everySteps;
+        const images = config.batchSize * (step === startStep ? 1 : stepsSince);
+        const record = logRecord(
+          config,
+          done,
+          metrics,
+          schedules.learningRate(step),
+          images / ((now - sinceRecord) / 1000),
+        );
+        sinceRecord = now;
+        run?.logMetrics({ ...record });
+        options.onRecord?.(record);
+        const alarm = done > length.warmupSteps ? collapseAlarm(record, record.expansion) : undefined;
+        if (alarm !== undefined && !alarmed) onNote(`alarm at step ${done}: ${alarm}`);
+        alarmed = alarm !== undefined;
+      }
+      if (options.inspect !== undefined && (done % options.inspect.everySteps === 0 || isLast))
+        await options.inspect.look(done, (p) => compiled.read(p));
+      const stopping = signal?.aborted === true;
+      if (done % config.log.checkpointEverySteps === 0 || isLast || stopping) await save(done);
+      if (stopping && !isLast) throw interrupted(done, run);
+    }
+    const secondsPerStep = median(seconds);
+    return {
+      steps: length.totalSteps,
+      loss: last?.loss ?? NaN,
+      parts:
+        last === undefined
+          ? {}
+          : { compression: last.record['compression'][0], expansion: last.record['expansion'][0] },
+      secondsPerStep,
+      imagesPerSecond: secondsPerStep > 0 ? config.batchSize / secondsPerStep : 0,
+      firstStepSeconds,
+      state: await hostState(),
+    };
+  } finally {
+    await loader.close();
+    await training.dispose();
+  }
+}
+
+function interrupted(step: number, run: Run | undefined): SslError {
+  return new SslError('INTERRUPTED', {
+    where: 'recipes.train',
+    expected: 'to train to the end',
+    got: `an interruption after step ${step}`,
+    fix: run === undefined ? 'start again' : `go on with --resume --out ${run.directory}`,
+    details: { step },
+  });
+}
+
+function logRecord(
+  config: RecipeConfig,
+  step: number,
+  metrics: HostArrays,
+  learningRate: number,
+  imagesPerSecond: number,
+): LogRecord {
+  const [compressionGradient, expansionGradient] = metrics['termGradientNorms'];
+  let squares = 0;
+  for (const norm of metrics['gradientNorms']) squares += norm * norm;
+  return {
+    step,
+    loss: metrics['loss'][0],
+    compression: metrics['compression'][0],
+    expansion: metrics['expansion'][0],
+    gradientRatio: compressionGradient / expansionGradient,
+    gradientNorm: Math.sqrt(squares),
+    learningRate,
+    ...featureReport(config, metrics['features'] as Float32Array),
+    imagesPerSecond,
+  };
+}

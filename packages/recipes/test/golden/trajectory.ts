@@ -1,0 +1,149 @@
+import { vitConfig } from '@selfsup/backbone-vit';
+import { compileStep, type CompiledStep, type Engine, type Step } from '@selfsup/compile';
+import { type HostArrays, type Specs, sizeOf } from '@selfsup/core';
+import type { FixtureCase, FixtureTensor } from '@selfsup/test-kit';
+import { expect } from 'vitest';
+import { MULTI_CROP_PRESETS } from '@selfsup/augment-multicrop';
+import { batchSpecs, FINITE, type RecipeConfig, runLength, SIMDINO_PRESETS, type Training } from '../../src/index.js';
+
+/** Hyper-parameters as the fixtures spell them. */
+export type Hyper = Record<string, number> & { readonly reduce_cov?: number };
+
+/** Images of a step, all ranks together. */
+export const worldBatch = (h: Hyper): number => h['B'] * (h['world_size'] ?? 1);
+
+/** The parts of a configuration that all v1 fixtures describe in the same words. */
+export function sharedConfig(h: Hyper): RecipeConfig {
+  const base = SIMDINO_PRESETS['imagenet-vitb16'].config;
+  const { simdino } = MULTI_CROP_PRESETS;
+  return {
+    ...base,
+    arch: 'vit_tiny',
+    backbone: {
+      imageSize: h['img'],
+      patchSize: h['patch'],
+      width: h['embed'],
+      depth: h['depth'],
+      heads: h['heads'],
+      mlpRatio: h['mlp'],
+      dropPathRate: h['drop_path'] ?? 0,
+    },
+    head: { layers: h['nlayers'], hiddenWidth: h['hidden'], width: h['z'] },
+    crops: {
+      ...simdino,
+      global: { ...simdino.global, size: h['img'] },
+      local: { ...simdino.local, size: h['local'], count: h['V'] },
+    },
+    teacher: { policy: 'ema', momentum: h['m'], momentumEnd: 1 },
+    optimizer: {
+      ...base.optimizer,
+      learningRate: h['lr'],
+      rule: 'linear-per-256',
+      minLearningRate: h['min_lr'],
+      weightDecay: h['wd'],
+      weightDecayEnd: h['wd_end'],
+      clipNorm: h['clip'],
+    },
+    length: { steps: h['epochs'] * h['nit'], warmupSteps: h['warmup_epochs'] * h['nit'] },
+    batchSize: worldBatch(h),
+    groups: h['world_size'] ?? 1,
+  };
+}
+
+export const lengthOf = (config: RecipeConfig, h: Hyper): ReturnType<typeof runLength> => ({
+  ...runLength(config, worldBatch(h) * h['nit']),
+  stepsPerEpoch: h['nit'],
+});
+
+/** [ranks..., crops, B, C, H, W] (ranks may be missing) to joint crop-major NHWC: row = crop * n + rank * B + b. */
+export function jointCrops(tensor: FixtureTensor): Float32Array {
+  const shape = tensor.shape.length === 5 ? [1, ...tensor.shape] : tensor.shape;
+  const [ranks, crops, batch, channels, height, width] = shape;
+  const out = new Float32Array(sizeOf(shape));
+  const data = tensor.data as Float32Array;
+  let from = 0;
+  for (let r = 0; r < ranks; r++) {
+    for (let c = 0; c < crops; c++) {
+      for (let b = 0; b < batch; b++) {
+        const row = c * ranks * batch + r * batch + b;
+        for (let k = 0; k < channels; k++) {
+          for (let i = 0; i < height * width; i++) out[(row * height * width + i) * channels + k] = data[from++];
+        }
+      }
+    }
+  }
+  return out;
+}
+
+/** Rank-first keep masks [N, 2, crops * B] to joint [2, crops * n]. */
+export function jointMask(tensor: FixtureTensor, crops: number): Float32Array {
+  const [ranks, branches, rows] = tensor.shape;
+  const batch = rows / crops;
+  const out = new Float32Array(ranks * branches * rows);
+  for (let r = 0; r < ranks; r++) {
+    for (let branch = 0; branch < branches; branch++) {
+      for (let i = 0; i < rows; i++) {
+        const row = Math.floor(i / batch) * ranks * batch + r * batch + (i % batch);
+        out[branch * ranks * rows + row] = Number(tensor.data[(r * branches + branch) * rows + i]);
+      }
+    }
+  }
+  return out;
+}
+
+/** Crops and masks of a step as the compiled step takes them. */
+export function stepArrays(fixture: FixtureCase, h: Hyper, step: number, specs: Specs): HostArrays {
+  const tensors = fixture.tensors();
+  const batch =
+    `batch${step % (h['nbatch'] ?? Infinity)}` in tensors || `batch0/global` in tensors
+      ? `batch${step % h['nbatch']}`
+      : `step${step}`;
+  const arrays: HostArrays = { 'crops.global': jointCrops(fixture.tensor(`${batch}/global`)) };
+  if (h['V'] > 0) arrays['crops.local'] = jointCrops(fixture.tensor(`${batch}/local`));
+  for (const name of Object.keys(specs)) {
+    const match = /^keep\.(global|local)\.blocks\.(\d+)$/.exec(name);
+    if (match === null) continue;
+    const mask = fixture.tensor(`step${step}/drop/${match[1]}/block${match[2]}`);
+    arrays[name] = jointMask(mask, match[1] === 'global' ? 2 : h['V']);
+  }
+  return arrays;
+}
+
+/** The batch specs of a training with float crops, as the fixtures have them. */
+export function floatCrops(specs: Specs): Specs {
+  return Object.fromEntries(
+    Object.entries(specs).map(([name, s]) => [name, name.startsWith('crops.') ? { ...s, dtype: 'f32' as const } : s]),
+  );
+}
+
+export interface Trajectory {
+  readonly compiled: CompiledStep;
+  readonly specs: Specs;
+}
+
+export async function compileForFixture(engine: Engine, step: Step, state: Specs, batch: Specs): Promise<Trajectory> {
+  const specs = floatCrops(batch);
+  return { compiled: await compileStep(step, { engine, state, batch: specs, commitIf: FINITE }), specs };
+}
+
+/** Rows D..2D-1 of every qkv bias have a zero gradient; float32 noise moves them, so they are left out. */
+function withoutKeyBias(name: string, data: ArrayLike<number>): number[] {
+  const all = Array.from(data);
+  const third = all.length / 3;
+  return name.endsWith('attn.qkv.bias') ? [...all.slice(0, third), ...all.slice(2 * third)] : all;
+}
+
+/** Compares every tensor `prefix/name` of a fixture with what came out under `outPrefix + name`. */
+export function expectParameters(fixture: FixtureCase, group: string, got: HostArrays, outPrefix: string): void {
+  const names = Object.keys(fixture.tensors()).filter((name) => name.startsWith(`${group}/`));
+  expect(names.length).toBeGreaterThan(0);
+  for (const full of names) {
+    const name = full.slice(group.length + 1);
+    const want = withoutKeyBias(name, fixture.tensor(full).data as Float32Array);
+    const have = withoutKeyBias(name, got[outPrefix + name]);
+    expect(have, `${group}/${name}`).toBeAllclose(want, { maxRel: fixture.tolerance(group) });
+  }
+}
+
+export type { Training };
+export { batchSpecs, vitConfig };

@@ -1,0 +1,66 @@
+import { estimateFlops } from '@selfsup/compile';
+import { prepareTraining, resolveConfig, parseAssignment, syntheticBatch } from '@selfsup/recipes';
+import { chooseEngine, type EngineChoice } from '../engines.js';
+import type { Output } from '../terminal/output.js';
+import { createProgress } from '../terminal/progress.js';
+import { peakMemoryBytes } from './peak-memory.js';
+
+export interface BenchStepFlags extends EngineChoice {
+  readonly recipe: string;
+  readonly preset: string;
+  readonly arch: string;
+  readonly batchSize: number;
+  readonly steps: number;
+  readonly set?: readonly string[];
+}
+
+/** `selfsup bench step`: whole training steps on made-up pictures, nothing read from disk. */
+export async function benchStep(flags: BenchStepFlags, output: Output): Promise<void> {
+  const began = performance.now();
+  const { config } = resolveConfig({
+    recipe: flags.recipe,
+    preset: flags.preset,
+    overrides: [
+      { arch: flags.arch, batchSize: flags.batchSize, groups: 1 },
+      ...(flags.set ?? []).map((text) => parseAssignment('selfsup.set', text)),
+    ],
+  });
+  const engine = await chooseEngine(flags);
+  const progress = createProgress({ label: 'step', total: flags.steps + 1 });
+  try {
+    const training = await prepareTraining(config, engine);
+    await training.compiled.load(training.initialState());
+    const seconds: number[] = [];
+    let firstStepSeconds = 0;
+    for (let step = 0; step <= flags.steps; step++) {
+      const batch = syntheticBatch(training, step);
+      const stepBegan = performance.now();
+      await training.compiled.run(batch);
+      const now = performance.now();
+      if (step === 0) firstStepSeconds = (now - began) / 1000;
+      else seconds.push((now - stepBegan) / 1000);
+      progress.update(step + 1);
+    }
+    progress.finish();
+    const flops = estimateFlops(training.compiled.graph).total;
+    await training.dispose();
+    seconds.sort((a, b) => a - b);
+    const secondsPerStep = { min: seconds[0], median: seconds[seconds.length >> 1], max: seconds[seconds.length - 1] };
+    output.result(
+      {
+        recipe: flags.recipe,
+        arch: flags.arch,
+        batchSize: flags.batchSize,
+        engine: engine.name,
+        secondsPerStep,
+        firstStepSeconds,
+        peakMemoryBytes: peakMemoryBytes(),
+        flopsPerStep: flops,
+      },
+      `${flags.recipe} ${flags.arch}, batch ${flags.batchSize}, ${engine.name}: ${secondsPerStep.median.toFixed(3)} s a step (${secondsPerStep.min.toFixed(3)} to ${secondsPerStep.max.toFixed(3)}), ` +
+        `first step after ${firstStepSeconds.toFixed(1)} s, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB, ${(flops / 1e9 / secondsPerStep.median).toFixed(0)} GFLOP/s`,
+    );
+  } finally {
+    await engine.dispose();
+  }
+}

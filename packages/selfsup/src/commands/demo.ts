@@ -1,0 +1,165 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openRun } from '@selfsup/checkpoint';
+import type { HostTensor } from '@selfsup/core';
+import { decode } from '@selfsup/datasets/decode';
+import { nearestNeighbours } from '@selfsup/eval-suite';
+import { buildNetworks, pixelFeatures, resolveConfig, train } from '@selfsup/recipes';
+import { loadEmoji, type EmojiData } from '../demo/emoji.js';
+import { neighbourPicture, type NeighbourRow, type Tile } from '../demo/neighbour-picture.js';
+import { chooseEngine, type EngineChoice } from '../engines.js';
+import type { Output } from '../terminal/output.js';
+import { createProgress, formatDuration, type Progress } from '../terminal/progress.js';
+import { withInterrupt } from './interrupt.js';
+import { knnOfFeatures, splitFeatures, type FeaturesOfSplits } from './knn.js';
+import { peakMemoryBytes } from './peak-memory.js';
+import { defaultWorkers } from './train.js';
+
+export interface DemoFlags extends EngineChoice {
+  readonly out: string;
+  readonly steps?: number;
+  readonly seed?: number;
+}
+
+const K = [20];
+const FEATURE_BATCH = 128;
+const SHOWN_QUERIES = 10;
+const SHOWN_NEIGHBOURS = 5;
+
+/** The longer run that the text points to where pixels still win; measured by `benchmarks/demo.mjs`. */
+const LONGER = 'npm run demo -- --steps 2000 --out runs/demo-long';
+
+const bare = (prefix: string, state: Readonly<Record<string, HostTensor>>): Record<string, HostTensor> =>
+  Object.fromEntries(
+    Object.entries(state).flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t]] : [])),
+  );
+
+async function tile(data: EmojiData['train'], index: number): Promise<Tile> {
+  const image = await decode(data.source(index));
+  return { data: image.data, size: image.width };
+}
+
+/** Evenly spread held-out pictures with their nearest trained-on ones under both sets of features. */
+async function neighbourRows(
+  data: EmojiData,
+  before: FeaturesOfSplits,
+  after: FeaturesOfSplits,
+): Promise<NeighbourRow[]> {
+  const near = async ({ train: bank, test }: FeaturesOfSplits, queries: number[]): Promise<Int32Array> => {
+    const width = test.shape[1];
+    const rows = new Float32Array(queries.length * width);
+    queries.forEach((q, i) => rows.set(test.data.subarray(q * width, (q + 1) * width), i * width));
+    return (await nearestNeighbours({ shape: [queries.length, width], data: rows }, bank, SHOWN_NEIGHBOURS)).indices;
+  };
+  const queries = Array.from({ length: SHOWN_QUERIES }, (_, i) =>
+    Math.floor(((i + 0.5) * data.test.size) / SHOWN_QUERIES),
+  );
+  const [first, second] = [await near(before, queries), await near(after, queries)];
+  return Promise.all(
+    queries.map(async (query, row) => {
+      const found = (all: Int32Array): Promise<(Tile & { same: boolean })[]> =>
+        Promise.all(
+          Array.from(all.subarray(row * SHOWN_NEIGHBOURS, (row + 1) * SHOWN_NEIGHBOURS), async (index) => ({
+            ...(await tile(data.train, index)),
+            same: data.train.label(index) === data.test.label(query),
+          })),
+        );
+      return { query: await tile(data.test, query), before: await found(first), after: await found(second) };
+    }),
+  );
+}
+
+/** `selfsup demo`: the whole story on pictures that come along, in a few minutes. */
+export async function demo(flags: DemoFlags, output: Output): Promise<void> {
+  const began = performance.now();
+  const { config } = resolveConfig({
+    recipe: 'simdino',
+    preset: 'demo',
+    overrides: [
+      {
+        ...(flags.steps === undefined ? {} : { length: { steps: flags.steps } }),
+        ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+      },
+    ],
+  });
+  const run = await openRun(flags.out, { config: { ...config, resolved: { data: 'emoji' } } });
+  const engine = await chooseEngine(flags);
+  try {
+    const networks = buildNetworks(config);
+    const { imageSize } = networks.backbone.config;
+    const drawing = createProgress({ label: 'drawing emoji', total: 0 });
+    const data = await loadEmoji(imageSize, (done, total) => drawing.update(done, `of ${total}`));
+    drawing.finish();
+    const classes = data.train.classes?.length ?? 0;
+    output.note(
+      `${data.train.size} pictures to learn from (their categories are not used), ${data.test.size} of other drawings to test with, ${classes} categories`,
+    );
+
+    const features = (weights: Record<string, HostTensor>): Promise<FeaturesOfSplits> =>
+      splitFeatures(engine, networks.backbone, weights, data, FEATURE_BATCH);
+    const rawPixels = {
+      train: await pixelFeatures(data.train, imageSize),
+      test: await pixelFeatures(data.test, imageSize),
+    };
+    const { top1: pixels } = await knnOfFeatures(rawPixels, classes, K);
+    const before = await features(bare('backbone.', networks.init(config.seed)));
+    const { top1: randomInit } = await knnOfFeatures(before, classes, K);
+    output.note(
+      `k-NN on held-out drawings: random initialisation ${randomInit.toFixed(1)} %, raw pixels ${pixels.toFixed(1)} %`,
+    );
+
+    let progress: Progress | undefined;
+    const result = await withInterrupt(output, (signal) =>
+      train({
+        config,
+        dataset: data.train,
+        engine,
+        run,
+        signal,
+        workers: defaultWorkers(),
+        onStart: ({ totalSteps }) => {
+          progress = createProgress({ label: 'step', total: totalSteps });
+        },
+        onStep: (step, loss) => progress?.update(step, `loss ${loss.toFixed(4)}`),
+        onNote: (text) => output.note(text),
+      }).finally(() => progress?.finish()),
+    );
+    const after = await features(bare('teacher.backbone.', result.state));
+    const { top1: trained } = await knnOfFeatures(after, classes, K);
+    const picture = join(flags.out, 'neighbours.png');
+    await writeFile(
+      picture,
+      await neighbourPicture(await neighbourRows(data, before, after), {
+        before: 'nearest before training',
+        after: 'nearest after training',
+      }),
+    );
+    const seconds = (performance.now() - began) / 1000;
+    const { state, ...numbers } = result;
+    void state;
+    output.result(
+      {
+        recipe: config.recipe,
+        arch: config.arch,
+        ...numbers,
+        peakMemoryBytes: peakMemoryBytes(),
+        out: flags.out,
+        knn: { randomInit, before: randomInit, after: trained, pixels },
+        picture,
+        seconds,
+      },
+      [
+        `k-NN accuracy on held-out drawings (k ${K[0]}, ${classes} categories):`,
+        `  random initialisation  ${randomInit.toFixed(1)} %`,
+        `  after ${result.steps} steps        ${trained.toFixed(1)} %   (${trained >= randomInit ? '+' : ''}${(trained - randomInit).toFixed(1)} points)`,
+        `  raw pixels             ${pixels.toFixed(1)} %${trained < pixels ? `   still better than this short run; to train longer: ${LONGER}` : ''}`,
+        `took ${formatDuration(seconds)}, ${result.secondsPerStep.toFixed(3)} s a step, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB`,
+        `picture: ${picture}`,
+        'next, on your own pictures: npx selfsup train simdino --preset cifar-tiny --data path/to/folder --out runs/mine',
+      ].join('\n'),
+    );
+  } finally {
+    await run.close();
+    await engine.dispose();
+  }
+}

@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+
+/**
+ * Most memory a process has held so far (VmHWM), in bytes; undefined where the system does not tell (no /proc) or the
+ * process is gone. Its children are not counted: start a program itself, not through npx or a shell.
+ */
+export function peakMemoryBytes(pid: number | 'self' = 'self'): number | undefined {
+  try {
+    const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return line === null ? undefined : Number(line[1]) * 1024;
+  } catch {
+    return undefined;
+  }
+}

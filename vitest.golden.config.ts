@@ -1,0 +1,3 @@
+import { packageTests } from './vitest.base.ts';
+
+export default packageTests({ include: ['{packages,examples}/*/test/golden/**/*.test.ts'] });
