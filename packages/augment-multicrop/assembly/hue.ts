@@ -71,11 +71,6 @@ export function hueTables(tables: usize): void {
   }
 }
 
-/** value * (1 - part), rounded half up. */
-function shade(value: f64, part: f64): i32 {
-  return <i32>(value * (1.0 - part) + 0.5);
-}
-
 /** Adds `shift` (0..255) to every pixel's hue byte. */
 export function shiftHue(data: usize, pixels: usize, shift: i32, tables: usize): void {
   for (let p = data; p < data + pixels * 3; p += 3) {
@@ -99,8 +94,12 @@ export function shiftHue(data: usize, pixels: usize, shift: i32, tables: usize):
     // On falling sides Pillow multiplies in float32.
     const part = select(<f64>(<f32>product), product, load<i32>(record, 8));
     const shifts = load<i32>(record, 12);
-    const low = shade(<f64>value, fs);
-    const slope = shade(<f64>value, part);
+    // value * (1 - part), rounded half up, for the low and the sloping channel at once.
+    const parts = f64x2.replace_lane(f64x2.splat(fs), 1, part);
+    const shades = f64x2.mul(f64x2.splat(<f64>value), f64x2.sub(f64x2.splat(1.0), parts));
+    const bytes = i32x4.trunc_sat_f64x2_s_zero(f64x2.add(shades, f64x2.splat(0.5)));
+    const low = i32x4.extract_lane(bytes, 0);
+    const slope = i32x4.extract_lane(bytes, 1);
     const color = (value << (shifts & 31)) | (slope << ((shifts >> 8) & 31)) | (low << (shifts >> 16));
     store<u16>(p, <u16>color);
     store<u8>(p, <u8>(color >> 16), 2);

@@ -1,6 +1,7 @@
 import { SslError } from '@selfsup/core';
 
-function refuse(where: string, name: string, expected: string, value: unknown): never {
+/** @throws SslError `BAD_OPTION` always */
+export function refuse(where: string, name: string, expected: string, value: unknown): never {
   throw new SslError('BAD_OPTION', {
     where: `augment-multicrop.${where}`,
     expected: `${name} ${expected}`,

@@ -12,16 +12,6 @@ export interface RgbImage {
 /** Channels of every picture here; Pillow's operations (luma, hue) are defined on three. */
 export const CHANNELS = 3;
 
-/** A black picture. */
-export function blankImage(width: number, height: number): RgbImage {
-  return { data: new Uint8Array(width * height * CHANNELS), width, height };
-}
-
-/** A copy that shares nothing with the original. */
-export function copyImage({ data, width, height }: RgbImage): RgbImage {
-  return { data: new Uint8Array(data), width, height };
-}
-
 /**
  * Checks that a value really is a picture.
  *

@@ -1,11 +1,13 @@
 /** ln of the gamma function (Lanczos). */
 function logGamma(x: number): number {
   const c = [
-    76.18009172947146, -86.50532032941677, 24.01409824083091, -1.231739572450155, 0.1208650973866179e-2,
+    76.18009172947146, -86.5053203294168, 24.01409824083091, -1.231739572450155, 0.1208650973866179e-2,
     -0.5395239384953e-5,
   ];
   const t = x + 5.5 - (x + 0.5) * Math.log(x + 5.5);
-  return -t + Math.log((2.5066282746310005 * c.reduce((sum, v, i) => sum + v / (x + 1 + i), 1.000000000190015)) / x);
+  return (
+    -t + Math.log((Math.sqrt(2 * Math.PI) * c.reduce((sum, v, i) => sum + v / (x + 1 + i), 1.000000000190015)) / x)
+  );
 }
 
 /** P(chi-square with `k` degrees of freedom > x): upper regularised gamma function, series or continued fraction. */

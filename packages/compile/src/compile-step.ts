@@ -25,6 +25,7 @@ export interface CompiledStep {
   run(batch: Readonly<HostArrays>): Promise<HostArrays>;
   /** Copies state out by name prefix. @throws SslError `NO_PARAMS_MATCHED` */
   read(prefixes: readonly string[]): Promise<HostArrays>;
+  /** Frees the program, and the state unless it is a store that was handed in. May be called again. */
   dispose(): Promise<void>;
 }
 
@@ -56,7 +57,11 @@ export async function compileStep(step: Step, options: CompileStepOptions): Prom
       return executable.run(arrays);
     },
     read: (prefixes) => executable.store.read(prefixes),
-    dispose: () => executable.dispose(),
+    async dispose() {
+      await executable.dispose();
+      // A store that was handed in belongs to whoever made it.
+      if (store === undefined) await executable.store.dispose();
+    },
   };
 }
 

@@ -36,4 +36,12 @@ export {
   type GraphEstimate,
 } from './graph/estimate.js';
 export { printGraph } from './graph/print.js';
-export { interpret, type Interpreted, type InterpretOptions } from './interpret/interpret.js';
+export {
+  evaluateNode,
+  interpret,
+  type Interpreted,
+  type InterpretOptions,
+  type NumericArrays,
+} from './interpret/interpret.js';
+export type { HostValue, NumericArray, Precision } from './interpret/host-value.js';
+export { tfjsEngine, type TfjsEngineOptions } from './tfjs-engine/engine.js';

@@ -25,8 +25,8 @@ export interface DinoLossInput {
 
 /** A type alias, so that it is a record of tensors for `tf.tidy`. */
 export type DinoLossOutput = {
-  /** float32 scalar. */
-  readonly loss: tf.Tensor;
+  /** float32. */
+  readonly loss: tf.Scalar;
   /** The center for the next step, in the shape it came. */
   readonly center: tf.Tensor;
   /** The teacher's distributions of this step, `[2, B, K]`, e.g. for {@link meanEntropy}. */
@@ -68,12 +68,12 @@ export function dinoCrossEntropy(
   student: tf.Tensor,
   targets: tf.Tensor,
   temperature: ScalarLike = STUDENT_TEMPERATURE,
-): tf.Tensor {
+): tf.Scalar {
   return tf.tidy(() => {
     const pairs = pairwiseCrossEntropy(student, targets, temperature);
     const [crops, globals] = pairs.shape;
     checkCrops('ema-distill.dinoCrossEntropy', crops, globals);
-    return tf.div(tf.sum(differentCrops(pairs)), globals * (crops - 1));
+    return tf.div<tf.Scalar>(tf.sum(differentCrops(pairs)), globals * (crops - 1));
   });
 }
 

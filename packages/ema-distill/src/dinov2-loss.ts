@@ -18,12 +18,12 @@ export interface Dinov2ClsLossInput {
 
 /** A type alias, so that it is a record of tensors for `tf.tidy`. */
 export type Dinov2ClsLoss = {
-  /** `local + global`, float32 scalar. */
-  readonly loss: tf.Tensor;
+  /** `local + global`, float32. */
+  readonly loss: tf.Scalar;
   /** Part of the local crops. */
-  readonly local: tf.Tensor;
+  readonly local: tf.Scalar;
   /** Part of the global crops. */
-  readonly global: tf.Tensor;
+  readonly global: tf.Scalar;
 };
 
 /**
@@ -44,10 +44,10 @@ export function dinov2ClsLoss(input: Dinov2ClsLossInput): Dinov2ClsLoss {
     checkCrops('ema-distill.dinov2ClsLoss', crops, globals);
     const locals = crops - globals;
     const terms = globals * (globals - 1) + Math.max(globals * locals, 1);
-    const part = (start: number, count: number): tf.Tensor =>
-      tf.div(tf.sum(tf.slice(pairs, [start, 0], [count, globals])), terms);
+    const part = (start: number, count: number): tf.Scalar =>
+      tf.div<tf.Scalar>(tf.sum(tf.slice(pairs, [start, 0], [count, globals])), terms);
     const global = part(0, globals);
     const local = locals === 0 ? tf.scalar(0) : part(globals, locals);
-    return { loss: tf.add(local, global), local, global };
+    return { loss: tf.add<tf.Scalar>(local, global), local, global };
   });
 }

@@ -26,12 +26,12 @@ export interface IbotLossInput {
  * @returns float32 scalar
  * @throws SslError `SHAPE_MISMATCH`
  */
-export function ibotLoss(input: IbotLossInput): tf.Tensor {
+export function ibotLoss(input: IbotLossInput): tf.Scalar {
   const { student, targets, weights, crops, studentTemperature = STUDENT_TEMPERATURE } = input;
   const { M } = checkShape('ema-distill.ibotLoss', 'student', student, ['M', 'K']);
   checkShape('ema-distill.ibotLoss', 'weights', weights, [M]);
   return tf.tidy(() => {
     const losses = rowCrossEntropy(student, targets, studentTemperature);
-    return tf.div(tf.sum(tf.mul(losses, weights)), crops);
+    return tf.div<tf.Scalar>(tf.sum(tf.mul(losses, weights)), crops);
   });
 }

@@ -23,7 +23,7 @@ export const KOLEO_EPSILON = 1e-8;
  * @returns float32 scalar, the mean over groups
  * @throws SslError `BAD_OPTION` if groups do not divide B or hold a single row, which has no neighbour
  */
-export function koleoLoss(features: tf.Tensor, { groups = 1, epsilon = KOLEO_EPSILON }: KoleoOptions = {}): tf.Tensor {
+export function koleoLoss(features: tf.Tensor, { groups = 1, epsilon = KOLEO_EPSILON }: KoleoOptions = {}): tf.Scalar {
   const { B, D } = checkShape('ema-distill.koleoLoss', 'features', features, ['B', 'D']);
   checkGroups(B, groups);
   return tf.tidy(() => {
@@ -31,7 +31,7 @@ export function koleoLoss(features: tf.Tensor, { groups = 1, epsilon = KOLEO_EPS
     const neighbours = tf.matMul(nearestNeighbours(unit), unit); // [groups, rows, D]
     const difference = tf.add(tf.sub(unit, neighbours), epsilon);
     const distances = tf.sqrt(tf.sum(tf.square(difference), -1));
-    return tf.neg(tf.mean(tf.log(tf.add(distances, epsilon))));
+    return tf.neg(tf.mean<tf.Scalar>(tf.log(tf.add(distances, epsilon))));
   });
 }
 

@@ -129,10 +129,10 @@ export const CENTER_MOMENTUM = 0.9;
  * @param targets - `[..., K]`, float32, rows sum to 1.
  * @returns float32 scalar in [0, log K]
  */
-export function meanEntropy(targets: tf.Tensor): tf.Tensor {
+export function meanEntropy(targets: tf.Tensor): tf.Scalar {
   return tf.tidy(() => {
     const logs = tf.log(tf.maximum(targets, SMALLEST_SUM));
-    return tf.mean(tf.neg(tf.sum(tf.mul(targets, logs), -1)));
+    return tf.mean<tf.Scalar>(tf.neg(tf.sum(tf.mul(targets, logs), -1)));
   });
 }
 

@@ -1,4 +1,4 @@
-import { checkShape } from '@selfsup/core';
+import { checkShape, SslError } from '@selfsup/core';
 import { cholesky, transposeLast, triangularSolve, withGradient } from '@selfsup/ops';
 import * as tf from '@tensorflow/tfjs-core';
 import type { NumberOrScalar } from './strength.js';
@@ -20,13 +20,13 @@ export interface CodingRateOptions {
  *
  * @param features - `[..., B, d]`, float32; leading dimensions are separate sets of features.
  * @returns `[...]`, float32, nats
- * @throws SslError `SHAPE_MISMATCH`
+ * @throws SslError `SHAPE_MISMATCH`; `BAD_OPTION` for a negative alpha
  *
  * @example
  * const rate = codingRate(features, { alpha: alphaOf({ batchSize: 64, width: 256 }) });
  */
 export function codingRate(features: tf.Tensor, { alpha }: CodingRateOptions): tf.Tensor {
-  checkShape('loss-coding-rate.codingRate', 'features', features, ['...', 'B', 'd']);
+  checkInputs('codingRate', features, alpha);
   return tf.tidy(() => halfLogDet(scaled(features, alpha)));
 }
 
@@ -36,10 +36,10 @@ export function codingRate(features: tf.Tensor, { alpha }: CodingRateOptions): t
  *
  * @param features - `[..., B, d]`, float32.
  * @returns the shape of `features`, float32; not differentiable
- * @throws SslError `SHAPE_MISMATCH`
+ * @throws SslError `SHAPE_MISMATCH`; `BAD_OPTION` for a negative alpha
  */
 export function codingRateGradient(features: tf.Tensor, { alpha }: CodingRateOptions): tf.Tensor {
-  checkShape('loss-coding-rate.codingRateGradient', 'features', features, ['...', 'B', 'd']);
+  checkInputs('codingRateGradient', features, alpha);
   return tf.tidy(() => {
     const z = scaled(features, alpha);
     return tf.mul(timesInverse(z, factorOf(z)), rootOf(alpha));
@@ -48,6 +48,18 @@ export function codingRateGradient(features: tf.Tensor, { alpha }: CodingRateOpt
 
 function rootOf(alpha: NumberOrScalar): NumberOrScalar {
   return typeof alpha === 'number' ? Math.sqrt(alpha) : tf.sqrt(alpha);
+}
+
+function checkInputs(where: string, features: tf.Tensor, alpha: NumberOrScalar): void {
+  checkShape(`loss-coding-rate.${where}`, 'features', features, ['...', 'B', 'd']);
+  if (typeof alpha !== 'number' || alpha >= 0) return;
+  throw new SslError('BAD_OPTION', {
+    where: `loss-coding-rate.${where}`,
+    expected: 'alpha >= 0',
+    got: `${alpha}`,
+    fix: 'take alpha from alphaOf',
+    details: { alpha },
+  });
 }
 
 /** Features times sqrt(alpha), so that the rate is that of alpha 1. */

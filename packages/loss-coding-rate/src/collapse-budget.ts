@@ -1,6 +1,5 @@
 import { SslError } from '@selfsup/core';
-import type { CovarianceScope } from './expansion.js';
-import { checkGroups } from './groups.js';
+import { type CovarianceScope, setsOf } from './groups.js';
 import { alphaOf, CODING_RATE_EPS, gammaOf, type GammaRule } from './strength.js';
 
 /** The numbers that bound the expansion term. */
@@ -91,11 +90,10 @@ function weightsOf(
       details: { [name]: size },
     });
   }
-  checkGroups(where, batchSize, groups);
   const strength = { batchSize, width, codingRateEps };
   return {
     alpha: alphaOf(strength),
     gamma: gammaOf(strength, gamma),
-    rows: covariance === 'all-groups' ? batchSize : batchSize / groups,
+    rows: batchSize / setsOf(where, batchSize, groups, covariance),
   };
 }

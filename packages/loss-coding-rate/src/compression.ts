@@ -1,3 +1,4 @@
+import { pickNamed } from '@selfsup/core';
 import { normalize } from '@selfsup/ops';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -15,6 +16,9 @@ export function unitRows(x: tf.Tensor): tf.Tensor {
   return normalize(x, { epsilon: COSINE_EPSILON });
 }
 
+/** What makes a dot product the similarity of that name. */
+const PREPARE: Readonly<Record<Similarity, (x: tf.Tensor) => tf.Tensor>> = { cosine: unitRows, dot: (x) => x };
+
 /**
  * Mean similarity over the 2 C - 2 pairs of a teacher's global view with another view of the student (spec 3.6: A).
  *
@@ -23,7 +27,7 @@ export function unitRows(x: tf.Tensor): tf.Tensor {
  */
 export function compressionOf(student: tf.Tensor3D, teacher: tf.Tensor3D, similarity: Similarity): tf.Scalar {
   const views = student.shape[0];
-  const prepare = similarity === 'cosine' ? unitRows : (x: tf.Tensor): tf.Tensor => x;
+  const prepare = pickNamed('loss-coding-rate.simDinoLoss', 'similarity', similarity, PREPARE);
   const targets = prepare(teacher);
   // What each student view is compared with: the other global view, or the sum of both.
   const other = tf.reverse(targets, 0);

@@ -1,14 +1,11 @@
 import { checkShape } from '@selfsup/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { codingRate, codingRateGradient } from './coding-rate.js';
-import { checkGroups, splitGroups } from './groups.js';
+import { type CovarianceScope, setsOf, splitGroups } from './groups.js';
 import { alphaFor, checkEps, CODING_RATE_EPS, gammaFor, type GammaRule, type NumberOrScalar } from './strength.js';
 
 /** Features whose coding rate is expanded: the student's, or the mean of student and teacher of the same view. */
 export type ExpansionFeatures = 'student' | 'mean-with-teacher';
-
-/** Where the covariance of the coding rate is taken: in each group on its own, or over all groups together. */
-export type CovarianceScope = 'per-group' | 'all-groups';
 
 /** How the coding rate is taken; the defaults are those of the published SimDINO command on one process. */
 export interface ExpansionOptions {
@@ -44,10 +41,10 @@ function arrange(
 ): Arranged {
   const { B, d } = checkShape(`loss-coding-rate.${where}`, 'features', features, ['V', 'B', 'd']);
   checkEps(where, codingRateEps);
-  checkGroups(where, B, groups);
+  const sets = setsOf(where, B, groups, covariance);
   const n = referenceBatch ?? B;
   return {
-    sets: splitGroups(features, covariance === 'all-groups' ? 1 : groups),
+    sets: splitGroups(features, sets),
     alpha: alphaFor(n, d, codingRateEps),
     gamma: gammaFor(n, d, codingRateEps, gamma),
   };

@@ -7,13 +7,8 @@ export {
   type CollapseBudget,
 } from './collapse-budget.js';
 export type { Similarity } from './compression.js';
-export {
-  expansion,
-  expansionGradient,
-  type CovarianceScope,
-  type ExpansionFeatures,
-  type ExpansionOptions,
-} from './expansion.js';
+export { expansion, expansionGradient, type ExpansionFeatures, type ExpansionOptions } from './expansion.js';
+export type { CovarianceScope } from './groups.js';
 export { featureStd } from './feature-std.js';
 export { patchCosineLoss, type MaskedPatches } from './patch-cosine-loss.js';
 export {

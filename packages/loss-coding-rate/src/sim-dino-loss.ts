@@ -1,4 +1,4 @@
-import { checkShape, formatShape, SslError } from '@selfsup/core';
+import { checkShape, formatShape, pickNamed, SslError } from '@selfsup/core';
 import { stopGradient } from '@selfsup/ops';
 import * as tf from '@tensorflow/tfjs-core';
 import { compressionOf, type Similarity } from './compression.js';
@@ -38,7 +38,8 @@ export interface SimDinoLoss {
  * one image are pulled together, features of the batch are spread out by their coding rate.
  *
  * @throws SslError `SHAPE_MISMATCH` for other than two teacher views, less than two student views, or batch or width
- *   that differ; `BAD_OPTION` for groups that do not divide the batch, an eps that is not positive
+ *   that differ; `BAD_OPTION` for groups that do not divide the batch, an eps that is not positive; `UNKNOWN_NAME`
+ *   for an option that has no such choice
  *
  * @example
  * const { loss } = simDinoLoss({ student, teacher }, { codingRateEps: 0.05, groups: 8 });
@@ -55,21 +56,27 @@ export function simDinoLoss({ student, teacher }: SimDinoFeatures, options: SimD
   });
 }
 
+const CHOICES: Readonly<Record<ExpansionFeatures, (globals: tf.Tensor3D, teacher: tf.Tensor3D) => tf.Tensor3D>> = {
+  student: (globals) => globals,
+  'mean-with-teacher': (globals, teacher) => tf.mul(tf.add(globals, stopGradient(teacher)), 0.5),
+};
+
 /**
  * Features whose coding rate the loss expands: the student's global views, or their mean with the teacher's.
  *
  * @returns `[2, B, d]`; half of the gradient reaches the student with `mean-with-teacher`, none reaches the teacher
- * @throws SslError `SHAPE_MISMATCH`
+ * @throws SslError `SHAPE_MISMATCH`, `UNKNOWN_NAME`
  */
 export function expansionFeatures(
   { student, teacher }: SimDinoFeatures,
   whose: ExpansionFeatures = 'mean-with-teacher',
 ): tf.Tensor3D {
   checkFeatures('expansionFeatures', student, teacher);
+  const choose = pickNamed('loss-coding-rate.expansionFeatures', 'expansionFeatures', whose, CHOICES);
   const [, batch, width] = student.shape;
   return tf.tidy(() => {
     const globals = tf.slice(student, [0, 0, 0], [2, batch, width]);
-    return whose === 'student' ? globals : tf.mul(tf.add(globals, stopGradient(teacher)), 0.5);
+    return choose(globals, teacher);
   });
 }
 

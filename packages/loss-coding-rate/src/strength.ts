@@ -35,26 +35,39 @@ export function checkEps(where: string, eps: NumberOrScalar): void {
   });
 }
 
+function checkBatch(where: string, batchSize: number): void {
+  if (batchSize > 0 && Number.isFinite(batchSize)) return;
+  throw new SslError('BAD_OPTION', {
+    where: `loss-coding-rate.${where}`,
+    expected: 'a reference batch of at least one image',
+    got: `${batchSize}`,
+    fix: 'pass the number of images of the whole batch, over all groups and micro-batches',
+    details: { batchSize },
+  });
+}
+
 /**
  * Weight of the covariance in the coding rate, alpha = d / (n eps).
  *
- * @throws SslError `BAD_OPTION` for an eps that is not positive
+ * @throws SslError `BAD_OPTION` for an eps or a batch that is not positive
  */
 export function alphaOf({ batchSize, width, codingRateEps = CODING_RATE_EPS }: Strength): number {
   checkEps('alphaOf', codingRateEps);
+  checkBatch('alphaOf', batchSize);
   return width / (batchSize * codingRateEps);
 }
 
 /**
  * Weight of the coding rate in the loss, gamma.
  *
- * @throws SslError `BAD_OPTION` for an eps that is not positive or a gamma that is neither a rule nor a finite number
+ * @throws SslError `BAD_OPTION` for an eps or a batch that is not positive, or a gamma that is neither a rule nor a finite number
  */
 export function gammaOf(
   { batchSize, width, codingRateEps = CODING_RATE_EPS }: Strength,
   rule: GammaRule = 'code',
 ): number {
   checkEps('gammaOf', codingRateEps);
+  checkBatch('gammaOf', batchSize);
   if (rule === 'code') return 1 / batchSize + 1 / width;
   if (rule === 'theory') return Math.sqrt(codingRateEps * theoryFactor(batchSize, width));
   if (Number.isFinite(rule)) return rule;
@@ -69,9 +82,8 @@ export function gammaOf(
 
 /** alpha for an eps that may be a tensor; the caller owns the tensor. */
 export function alphaFor(batchSize: number, width: number, eps: NumberOrScalar): NumberOrScalar {
-  return typeof eps === 'number'
-    ? alphaOf({ batchSize, width, codingRateEps: eps })
-    : tf.div<tf.Scalar>(width / batchSize, eps);
+  if (typeof eps === 'number') return alphaOf({ batchSize, width, codingRateEps: eps });
+  return tf.div<tf.Scalar>(alphaOf({ batchSize, width, codingRateEps: 1 }), eps);
 }
 
 /** gamma for an eps that may be a tensor; the caller owns the tensor. */

@@ -81,11 +81,11 @@ export function clipPerModule(grads: Tensors, modules: readonly string[], maxNor
  * @param tensors - float32, any shapes.
  * @returns bool scalar
  */
-export function allFinite(tensors: Tensors): tf.Tensor {
+export function allFinite(tensors: Tensors): tf.Scalar {
   return tf.tidy(() => {
     // Infinities and NaNs survive any sum, so one test on the total will do.
-    let total: tf.Tensor = tf.scalar(0);
-    for (const tensor of Object.values(tensors)) total = tf.add(total, tf.sum(tensor));
+    let total = tf.scalar(0);
+    for (const tensor of Object.values(tensors)) total = tf.add(total, tf.sum<tf.Scalar>(tensor));
     return tf.isFinite(total);
   });
 }

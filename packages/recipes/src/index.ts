@@ -2,11 +2,17 @@ export { mergeConfig, parseAssignment, type Overrides } from './config/merge.js'
 export { RECIPES, resolveConfig, type ResolveOptions } from './config/resolve.js';
 export type {
   CodingRateLossConfig,
-  LengthConfig,
+  CommonConfig,
+  DinoConfig,
+  DinoLossConfig,
+  HeadConfig,
   LearningRateRule,
+  LengthConfig,
   OptimizerConfig,
   Preset,
+  PrototypeHeadConfig,
   RecipeConfig,
+  SimDinoConfig,
   TeacherPolicy,
 } from './config/types.js';
 export {
@@ -16,16 +22,14 @@ export {
 } from './evaluation/feature-extractor.js';
 export { simDinoMethod } from './simdino/method.js';
 export { SIMDINO_PRESETS } from './simdino/presets.js';
-export { cropSets, multiCropFeatures, normalizeCrops, type CropSet } from './training/crops.js';
-export {
-  batchSpecs,
-  distillationStep,
-  FINITE,
-  stateSpecs,
-  type DistillationOptions,
-  type Method,
-  type Objective,
-} from './training/distillation-step.js';
+export { cropSets, multiCropOutputs, normalizeCrops, type CropSet } from './training/crops.js';
+export { batchSpecs, distillationStep, stateSpecs, type DistillationOptions } from './training/distillation-step.js';
+export { accumulatedProgram, type TrainingProgram } from './training/accumulation.js';
+export type { Method, Objective, ViewOutputs } from './training/method.js';
+export { methodOf } from './methods.js';
+export { dinoMethod } from './dino/method.js';
+export { DINO_PRESETS } from './dino/presets.js';
+export { FINITE, trainedNames } from './training/update.js';
 export {
   createLoader,
   type BadFile,

@@ -57,7 +57,10 @@ export function buildProgram(): Command {
     .showSuggestionAfterError(true);
 
   const train = engineOptions(
-    program.command('train').argument('<recipe>', 'simdino').description('train a backbone on a folder of images'),
+    program
+      .command('train')
+      .argument('<recipe>', 'simdino or dino')
+      .description('train a backbone on a folder of images'),
   )
     .requiredOption('--data <dir>', 'folder of images, of class folders, or of CIFAR binaries')
     .option('--preset <name>', 'named settings to start from')
@@ -65,6 +68,7 @@ export function buildProgram(): Command {
     .option('--steps <n>', 'total number of steps', whole('steps'))
     .option('--batch-size <n>', 'images of a step', whole('batch-size'))
     .option('--groups <n>', 'virtual ranks of the published method', whole('groups'))
+    .option('--accumulate <k>', 'compute a step in this many parts, exactly', whole('accumulate'))
     .option('--seed <n>', 'seed of everything random', whole('seed', 0))
     .option('--out <dir>', 'run directory', 'runs/latest')
     .option('--resume', 'go on from the last checkpoint of --out')

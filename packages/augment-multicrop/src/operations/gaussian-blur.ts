@@ -1,5 +1,5 @@
 import { pickNamed } from '@selfsup/core';
-import { checkInteger, checkNumber } from '../checks.js';
+import { checkNumber, refuse } from '../checks.js';
 import type { RgbImage } from '../image.js';
 import type { Workbench } from '../kernels/workbench.js';
 import { BOX_PASSES, boxForGaussian } from './box-blur.js';
@@ -7,7 +7,7 @@ import { edit } from './edit.js';
 
 /**
  * `'pillow'`: three box passes each way, borders repeated (DINO, SimDINO). `'torchvision'`: a true Gaussian of
- * `kernelSize` taps, borders mirrored, rounded to bytes (DINOv2, SimDINOv2).
+ * 9 taps (`taps` of {@link gaussianBlur}), borders mirrored, rounded to bytes (DINOv2, SimDINOv2).
  */
 export type BlurKernel = 'pillow' | 'torchvision';
 
@@ -51,8 +51,9 @@ export function gaussianBlur(
   taps: number = DEFAULT_BLUR_TAPS,
 ): RgbImage {
   checkNumber('gaussianBlur', 'sigma', sigma, 0, MAX_BLUR_SIGMA);
-  checkInteger('gaussianBlur', 'taps', taps, 1);
-  checkInteger('gaussianBlur', '(taps + 1) / 2', (taps + 1) / 2, 1);
+  if (!Number.isInteger(taps) || taps < 1 || taps % 2 === 0) {
+    refuse('gaussianBlur', 'taps', 'to an odd integer of at least 1', taps);
+  }
   const blur = pickNamed('augment-multicrop.gaussianBlur', 'a blur kernel', kernel, BLURS);
   return edit('gaussianBlur', image, (bench) => blur(bench, sigma, taps));
 }

@@ -76,10 +76,11 @@ async function decoderAddress(decoder: URL | string): Promise<string> {
   });
 }
 
-/** The built worker, also when this file runs from its source. */
-function workerFile(): string {
+/** The built worker. This file's own source cannot be one, and its condition for imports must not reach the built one. */
+function workerOptions(): { filename: string; execArgv?: string[] } {
   const here = import.meta.url;
-  return new URL(here.endsWith('.ts') ? '../../dist/worker.js' : './worker.js', here).href;
+  if (!here.endsWith('.ts')) return { filename: new URL('./worker.js', here).href };
+  return { filename: new URL('../../dist/worker.js', here).href, execArgv: [] };
 }
 
 function workerDied(source: unknown, cause: unknown): SslError {
@@ -99,19 +100,30 @@ function workerDied(source: unknown, cause: unknown): SslError {
 async function startWorkers(setup: PoolSetup, threads: number): Promise<{ run: Run; end: () => Promise<void> }> {
   const { Piscina } = await import('piscina');
   const workers = new Piscina<CropTask, CropOutcome>({
-    filename: workerFile(),
+    ...workerOptions(),
     workerData: setup,
     minThreads: threads,
     maxThreads: threads,
     idleTimeout: Infinity,
   });
-  // An idle worker that dies is replaced; the next picture shows whether that helped.
-  workers.on('error', () => undefined);
+  let failure: unknown;
+  const noteFailure = (cause: unknown): void => {
+    // Piscina replaces a worker that dies, except while it starts: then nobody is left and waiting tasks would hang.
+    if (failure !== undefined || workers.threads.length > 0) return;
+    failure = cause;
+    void workers.destroy();
+  };
+  workers.on('error', noteFailure);
   return {
-    run: (task) =>
-      workers.run(task).catch((cause: unknown) => {
-        throw workerDied(task.source, cause);
-      }),
+    async run(task) {
+      if (failure !== undefined) throw workerDied(task.source, failure);
+      try {
+        return await workers.run(task);
+      } catch (cause) {
+        noteFailure(cause);
+        throw workerDied(task.source, failure ?? cause);
+      }
+    },
     end: () => workers.destroy(),
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { drawBlockMasks, maskedTokenBound, maskedTokens } from '../../src/index.js';
+import { sha256 } from '../helpers.js';
 
 const key = { seed: 1, step: 5 };
 
@@ -18,6 +19,13 @@ describe('drawBlockMasks', () => {
     expect(drawBlockMasks({ grid: 8, images: 4 }, key)).toEqual(masks);
     expect(drawBlockMasks({ grid: 8, images: 4 }, { ...key, step: 6 })).not.toEqual(masks);
     expect(drawBlockMasks({ grid: 8, images: 4 }, { ...key, seed: 2 })).not.toEqual(masks);
+  });
+
+  // A patch release may not change what a seed gives.
+  it('gives the recorded masks', () => {
+    const { masks, targets } = drawBlockMasks({ grid: 14, images: 8, groups: 2 }, { seed: 2026, step: 9 });
+    expect(sha256(masks).slice(0, 16)).toBe('367d53501856b39e');
+    expect([...targets].filter((target) => target > 0)).toHaveLength(8);
   });
 
   it('masks the same number of views in every group', () => {

@@ -24,7 +24,8 @@ beforeAll(() => {
   if (!existsSync(worker)) throw new Error(`${worker} is missing: run "npx tsup" in packages/augment-multicrop first`);
 });
 
-describe('createCropPool', () => {
+// A pool that hangs must not hold the suite up.
+describe('createCropPool', { timeout: 20_000 }, () => {
   const sources = Array.from({ length: 7 }, (_, i) => ({ width: 20 + 9 * i, height: 50 - 3 * i, value: i + 2 }));
 
   it.each([0, 1, 2])('gives the views of multiCrop with %i threads', async (threads) => {

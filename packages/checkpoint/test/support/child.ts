@@ -10,7 +10,7 @@ const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 /** Runs programs that import this package in processes of their own, which can be killed. */
 export interface Children {
   /**
-   * @param program - ES module text in which `checkpoint` is the package
+   * @param program - ES module text in which `pkg` is the package
    * @param shell - text before `node`, e.g. a resource limit
    */
   run(program: string, options?: { readonly shell?: string; readonly argument?: string }): ChildProcess;
@@ -38,7 +38,7 @@ export function setUpChildren(): Children {
   afterAll(() => rm(folder, { recursive: true, force: true }));
   return {
     run: (program, { shell = '', argument = '' } = {}) => {
-      const text = `import * as checkpoint from ${JSON.stringify(join(folder, 'checkpoint.js'))};\n${program}`;
+      const text = `import * as pkg from ${JSON.stringify(join(folder, 'checkpoint.js'))};\n${program}`;
       return spawn(
         'bash',
         ['-c', `${shell} exec "$0" --input-type=module -e "$1" -- "$2"`, process.execPath, text, argument],

@@ -13,7 +13,7 @@ const children = setUpChildren();
 const TRAIN = `
   const directory = process.argv[1];
   const resume = (await import('node:fs')).existsSync(directory + '/config.json');
-  const run = await checkpoint.openRun(directory, { resume, config: {}, keepLast: 2 });
+  const run = await pkg.openRun(directory, { resume, config: {}, keepLast: 2 });
   for (let step = (run.checkpoint?.manifest.step ?? 0) + 1; ; step++) {
     run.logMetrics({ step });
     const state = { w: { shape: [20000], dtype: 'f32', data: new Float32Array(20000).fill(step) } };
@@ -63,7 +63,7 @@ describe('killed at any moment', () => {
 describe('a disk that is full', () => {
   // A limit on file sizes makes a write fail in the middle, as a full disk does.
   const SAVE_TWICE = `
-    const run = await checkpoint.openRun(process.argv[1], { config: {} });
+    const run = await pkg.openRun(process.argv[1], { config: {} });
     const state = (n) => ({ w: { shape: [n], dtype: 'f32', data: new Float32Array(n).fill(1) } });
     await run.save({ step: 1, seed: 0, state: state(100) });
     const error = await run.save({ step: 2, seed: 0, state: state(1e6) }).catch((e) => e);
@@ -105,7 +105,7 @@ describe('places that cannot be written', () => {
     chmodSync(directory, 0o555);
     const program = `
       ${root ? 'process.setgid(65534); process.setuid(65534);' : ''}
-      const error = await checkpoint.openRun(process.argv[1] + '/run', { config: {} }).catch((e) => e);
+      const error = await pkg.openRun(process.argv[1] + '/run', { config: {} }).catch((e) => e);
       process.stdout.write(error.code + ' ' + error.message);`;
     const { out, err } = await ended(children.run(program, { argument: directory }));
     expect(err).toBe('');

@@ -1,16 +1,21 @@
-import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
-import { ended, setUpChildren } from '../support/child.js';
-import { temporaryFolder } from '../support/folders.js';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runExamples } from '@selfsup/test-kit';
+import { afterAll, beforeAll } from 'vitest';
 
-const children = setUpChildren();
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-const snippets = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+// The examples write where they run.
+const start = process.cwd();
+let folder: string;
 
-test('there are examples', () => expect(snippets.length).toBeGreaterThan(0));
-
-test.each(snippets)('the example runs: %#', async (code) => {
-  const program = code.replaceAll(/^import (.*) from '@selfsup\/checkpoint';$/gm, 'const $1 = checkpoint;');
-  const child = children.run(program, { shell: `cd '${await temporaryFolder()}';` });
-  expect(await ended(child)).toMatchObject({ code: 0, err: '' });
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'selfsup-checkpoint-readme-'));
+  process.chdir(folder);
 });
+
+afterAll(async () => {
+  process.chdir(start);
+  await rm(folder, { recursive: true, force: true });
+});
+
+runExamples(join(import.meta.dirname, '../../README.md'), import.meta.dirname);

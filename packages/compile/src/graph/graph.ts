@@ -75,7 +75,7 @@ export interface Graph {
  * | cumsum | dimension, exclusive, reverse |
  * | iota -> [n] | (start, step in attrs) |
  * | gather(x, indices i32): take along one axis | dimension |
- * | scatter_add(zeros-like shape, indices [n], updates [n, ...]) | rows: adds updates to rows of a zero tensor |
+ * | scatter_add(indices [n] i32 in range, updates [n, ...]): adds updates to rows of a zero tensor | rows |
  * | one_hot(indices) | depth, on, off |
  * | convolution(x NHWC, w HWIO) | strides, dilations, padding [top, bottom, left, right], groups |
  * | convolution_input_grad, convolution_filter_grad | the same |
@@ -164,7 +164,7 @@ export const PRIMITIVES = [
  * | gelu_grad | dy, x -> dx | |
  * | layer_norm | x, weight, bias -> y, mean, rstd ([..., 1] each) | epsilon |
  * | layer_norm_grad | dy, x, weight, mean, rstd -> dx, dweight, dbias | |
- * | attention | q, k, v [B, H, N, d] -> o | scale |
+ * | attention | q [B, H, N, d], k, v [B, H, M, d] -> o [B, H, N, d] | scale |
  * | attention_grad | do, q, k, v, o -> dq, dk, dv | scale |
  * | cholesky | a [..., N, N] symmetric positive definite -> lower factor | |
  * | triangular_solve | a lower [..., N, N], b [..., N, M] -> x | transpose: solve aT x = b |

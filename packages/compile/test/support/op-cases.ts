@@ -115,9 +115,7 @@ const signed: Recipe = (d) => ({ inputs: [d.of(d.pick<GraphDType>('f32', 'i32'),
 /** Numerator and divisor, which keeps away from zero. */
 const quotient: Recipe = (d) => {
   const [a, b] = d.pair();
-  return d.flag()
-    ? { inputs: [d.f32(a), d.f32(b, -4, 4, 0.25)] }
-    : { inputs: [d.i32(a, -99, 99), d.i32(b, -9, 9, 1)] };
+  return d.flag() ? { inputs: [d.f32(a), d.f32(b, -4, 4, 0.25)] } : { inputs: [d.i32(a, -99, 99), d.i32(b, -9, 9, 1)] };
 };
 
 const logical: Recipe = (d) => {

@@ -6,23 +6,20 @@ import { afterAll, beforeAll } from 'vitest';
 
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Paths of bundled entries, to be read inside tests. */
-export interface Bundle {
-  path(entry: 'index' | 'decode'): string;
-}
-
 /**
- * Bundles the package once for a test file: threads and processes of their own cannot run the TypeScript sources. The
- * bundle lies inside the package so that it finds sharp.
+ * Bundles the decoder once for a test file, since threads cannot run the TypeScript sources. The bundle lies inside the
+ * package so that it finds sharp.
+ *
+ * @returns its path, to be asked for inside tests
  */
-export function setUpBundle(): Bundle {
+export function setUpDecoderBundle(): () => string {
   let folder = '';
   beforeAll(async () => {
     const cache = join(packageRoot, 'node_modules', '.cache');
     await mkdir(cache, { recursive: true });
     folder = await mkdtemp(join(cache, 'test-'));
     await build({
-      entry: { index: join(packageRoot, 'src/index.ts'), decode: join(packageRoot, 'src/decode.ts') },
+      entry: { decode: join(packageRoot, 'src/decode.ts') },
       outDir: folder,
       format: ['esm'],
       config: false,
@@ -34,5 +31,5 @@ export function setUpBundle(): Bundle {
     });
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
-  return { path: (entry) => join(folder, `${entry}.js`) };
+  return () => join(folder, 'decode.js');
 }

@@ -3,9 +3,9 @@ import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ImageSource, RgbImage } from '../../src/decode.js';
 import { datasetFrom } from '../../src/index.js';
-import { setUpBundle } from '../support/bundle.js';
+import { setUpDecoderBundle } from '../support/bundle.js';
 
-const bundle = setUpBundle();
+const decoderPath = setUpDecoderBundle();
 
 const MAIN = `
   const { parentPort, workerData } = require('node:worker_threads');
@@ -17,7 +17,7 @@ const MAIN = `
   });`;
 
 test('sources reach a worker, pixels come back without a copy, errors with their code', async () => {
-  const worker = new Worker(MAIN, { eval: true, workerData: { decoder: bundle.path('decode') } });
+  const worker = new Worker(MAIN, { eval: true, workerData: { decoder: decoderPath() } });
   onTestFinished(async () => void (await worker.terminate()));
   const inWorker = (source: ImageSource): Promise<{ image?: RgbImage; error?: { code: string; details: object } }> =>
     new Promise((resolve, reject) => {

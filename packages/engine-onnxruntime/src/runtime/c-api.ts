@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { KoffiFunc } from 'koffi';
+import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { runtimeError } from './errors.js';
 import type { AddressOf } from './memory.js';
 
@@ -77,11 +77,13 @@ export class OrtApi {
   readonly #environment: Pointer;
   readonly memoryInfo: Pointer;
   readonly addressOf: AddressOf;
+  readonly library: LibraryHandle;
 
   private constructor(koffi: Koffi, path: string) {
     this.addressOf = (memory) => koffi.address(memory);
-    const library = koffi.load(path);
-    const base = library.func('OrtGetApiBase', 'void*', [])() as Pointer | null;
+    // Held for good: a collected library is unloaded, and functions found by address do not keep it.
+    this.library = koffi.load(path);
+    const base = this.library.func('OrtGetApiBase', 'void*', [])() as Pointer | null;
     if (base === null) throw new Error('OrtGetApiBase returned nothing');
     const [getApi, getVersion] = koffi.decode(base, koffi.array('void*', 2)) as Pointer[];
     this.version = koffi.call(getVersion, koffi.proto('const char*', [])) as string;
@@ -134,8 +136,11 @@ export class OrtApi {
 
   /** The same on a worker thread, so that the event loop stays free. */
   callAsync(name: FunctionName, ...args: NativeArgument[]): Promise<void> {
+    // Native code reads the memory of the arguments while it runs: they must not be collected before.
+    const held = [...args];
     return new Promise((resolve, reject) => {
       this.#functions[name].async(...args, (error: unknown, status) => {
+        held.length = 0;
         try {
           if (error !== null && error !== undefined) throw error;
           this.#check(name, status as Pointer | null);

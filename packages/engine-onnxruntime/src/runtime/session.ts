@@ -139,7 +139,7 @@ async function openSession(api: OrtApi, model: Uint8Array, options: SessionOptio
     // for its widest moment.
     if (process.env.ARENA) api.call('AddSessionConfigEntry', settings, 'session.use_env_allocators', '1'); else
     api.call('DisableCpuMemArena', settings);
-    api.call('DisableMemPattern', settings);
+    if (!process.env.PATTERN) api.call('DisableMemPattern', settings);
     api.call('SetIntraOpNumThreads', settings, options.threads);
     api.call('SetSessionGraphOptimizationLevel', settings, OPTIMIZATION[options.optimization]);
     for (const [key, value] of Object.entries(options.config)) {

@@ -85,6 +85,9 @@ describe('codingRate', () => {
     expect(() => codingRate(tf.zeros([3]), { alpha: 1 })).toThrow(
       /loss-coding-rate\.codingRate: expected features of shape .* got \[3\]\. Fix: pass features/,
     );
+    for (const f of [codingRate, codingRateGradient]) {
+      expect(() => f(tf.zeros([3, 2]), { alpha: -1 })).toThrow(/alpha >= 0, got -1\. Fix: take alpha from alphaOf/);
+    }
   });
 });
 
@@ -120,6 +123,9 @@ describe('expansion', () => {
     for (const f of [expansion, expansionGradient]) {
       expect(() => f(tf.zeros([6, 4]))).toThrow(/expected features of shape \[V, B, d\], got \[6, 4\]/);
       expect(() => f(x, { groups: 4 })).toThrow(/groups to divide the 6 images of the batch, got 4\. Fix: use as many/);
+      expect(() => f(x, { referenceBatch: 0 })).toThrow(/at least one image, got 0\. Fix: pass the number of images/);
+      const scope = 'per-groups' as 'per-group';
+      expect(() => f(x, { covariance: scope })).toThrow(/covariance .*Fix: did you mean "per-group"/);
       expect(() => f(x, { codingRateEps: -1 })).toThrow(/codingRateEps > 0, got -1\. Fix: pass a positive/);
     }
   });

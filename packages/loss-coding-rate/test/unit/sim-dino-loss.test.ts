@@ -170,6 +170,10 @@ describe('simDinoLoss', () => {
     expect(call([4, 6, 5], [2, 5, 5])).toThrow(/teacher of shape \[2, B=6, d=5\]/);
     expect(call([4, 6, 5], [2, 6, 5], { groups: 4 })).toThrow(/groups to divide the 6 images.*Fix: use as many groups/);
     expect(call([4, 6, 5], [2, 6, 5], { groups: 1.5 })).toThrow(SslError);
+    const similarity = 'cosin' as 'cosine';
+    expect(call([4, 6, 5], [2, 6, 5], { similarity })).toThrow(/similarity .*"cosin"\. Fix: did you mean "cosine"/);
+    const whose = 'studnt' as 'student';
+    expect(call([4, 6, 5], [2, 6, 5], { expansionFeatures: whose })).toThrow(/Fix: did you mean "student"/);
     expect(call([4, 6, 5], [2, 6, 5], { codingRateEps: 0 })).toThrow(/codingRateEps > 0/);
   });
 });

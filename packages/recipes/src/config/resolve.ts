@@ -1,5 +1,6 @@
 import { VIT_ARCHITECTURES, vitConfig } from '@selfsup/backbone-vit';
 import { pickNamed, SslError } from '@selfsup/core';
+import { DINO_PRESETS } from '../dino/presets.js';
 import { SIMDINO_PRESETS } from '../simdino/presets.js';
 import { mergeConfig, type Overrides } from './merge.js';
 import type { Preset, RecipeConfig } from './types.js';
@@ -9,6 +10,7 @@ export const RECIPES: Readonly<
   Record<string, { readonly presets: Readonly<Record<string, Preset>>; readonly defaultPreset: string }>
 > = {
   simdino: { presets: SIMDINO_PRESETS, defaultPreset: 'imagenet-vitb16' },
+  dino: { presets: DINO_PRESETS, defaultPreset: 'imagenet-vits16' },
 };
 
 /** Keys a preset may leave out. */
@@ -48,7 +50,7 @@ function checkConfig(where: string, config: RecipeConfig): void {
   const refuse = (expected: string, got: string, fix: string): never => {
     throw new SslError('BAD_OPTION', { where, expected, got, fix, details: { expected, got } });
   };
-  const { batchSize, groups, backbone, crops, arch } = config;
+  const { batchSize, groups, accumulate, backbone, crops, arch } = config;
   if (!Number.isInteger(batchSize) || batchSize < 1)
     refuse('batchSize of at least 1', `${batchSize}`, 'set --batch-size');
   if (!Number.isInteger(groups) || groups < 1 || batchSize % groups !== 0) {
@@ -56,6 +58,13 @@ function checkConfig(where: string, config: RecipeConfig): void {
       `batchSize divisible by groups (${groups})`,
       `${batchSize}`,
       `use --batch-size ${Math.max(1, Math.round(batchSize / groups)) * groups} or --groups 1`,
+    );
+  }
+  if (!Number.isInteger(accumulate) || accumulate < 1 || batchSize % accumulate !== 0) {
+    refuse(
+      `batchSize divisible by accumulate (${accumulate})`,
+      `${batchSize}`,
+      'use an --accumulate that divides --batch-size',
     );
   }
   if (crops.global.views.length !== 2)

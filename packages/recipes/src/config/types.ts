@@ -42,17 +42,37 @@ export interface CodingRateLossConfig {
   readonly gamma: 'code' | 'theory' | number;
 }
 
-/** A complete description of a run; plain JSON, stored as `config.json`. */
-export interface RecipeConfig {
-  readonly recipe: 'simdino';
+export interface DinoLossConfig {
+  readonly studentTemperature: number;
+  /** Temperature of the teacher: from `start` to `end` over `warmupEpochs` epochs, moving once per epoch. */
+  readonly teacherTemperature: { readonly start: number; readonly end: number; readonly warmupEpochs: number };
+  readonly centerMomentum: number;
+}
+
+export interface HeadConfig {
+  readonly layers: number;
+  readonly hiddenWidth: number;
+  /** Width of the features. */
+  readonly width: number;
+}
+
+export interface PrototypeHeadConfig extends HeadConfig {
+  /** K, number of prototypes behind the features. */
+  readonly prototypes: number;
+  /** Whether the prototypes' norms stay at 1 (the authors' `norm_last_layer`) or are trained. */
+  readonly prototypeNorms: 'frozen' | 'trainable';
+  /** Epochs in which the last layer is not trained. */
+  readonly freezeEpochs: number;
+}
+
+/** What every recipe is configured by; plain JSON, stored as `config.json`. */
+export interface CommonConfig {
   /** Name of the preset it started from. */
   readonly preset: string;
   readonly arch: string;
   /** Changes to the architecture: image and patch size, stochastic depth, ... */
   readonly backbone: Partial<VitConfig>;
-  readonly head: { readonly layers: number; readonly hiddenWidth: number; readonly width: number };
   readonly crops: MultiCropConfig;
-  readonly loss: CodingRateLossConfig;
   readonly teacher: { readonly policy: TeacherPolicy; readonly momentum: number; readonly momentumEnd: number };
   readonly optimizer: OptimizerConfig;
   readonly length: LengthConfig;
@@ -60,6 +80,8 @@ export interface RecipeConfig {
   readonly batchSize: number;
   /** Virtual ranks the published method computes its statistics on. */
   readonly groups: number;
+  /** Parts a step is computed in, one after the other, with the same result; for batches that do not fit in memory. */
+  readonly accumulate: number;
   readonly seed: number;
   readonly log: {
     readonly everySteps: number;
@@ -69,6 +91,23 @@ export interface RecipeConfig {
   /** Share of unreadable files above which a run stops. */
   readonly maxBadFraction: number;
 }
+
+/** SimDINO: alignment of views against the coding rate of their features. */
+export interface SimDinoConfig extends CommonConfig {
+  readonly recipe: 'simdino';
+  readonly head: HeadConfig;
+  readonly loss: CodingRateLossConfig;
+}
+
+/** DINO: cross entropy between centred, sharpened teacher prototypes and the student's. */
+export interface DinoConfig extends CommonConfig {
+  readonly recipe: 'dino';
+  readonly head: PrototypeHeadConfig;
+  readonly loss: DinoLossConfig;
+}
+
+/** A complete description of a run. */
+export type RecipeConfig = SimDinoConfig | DinoConfig;
 
 /** What a preset says about itself. */
 export interface Preset {

@@ -58,9 +58,6 @@ export async function featureExtractor(options: FeatureExtractorOptions): Promis
       const { features } = await compiled.run({ images: padded });
       return (features as Float32Array).slice(0, n * width);
     },
-    async dispose() {
-      await compiled.dispose();
-      if (store === undefined) await compiled.store.dispose();
-    },
+    dispose: () => compiled.dispose(),
   };
 }

@@ -1,16 +1,18 @@
 import { simDinoLoss } from '@selfsup/loss-coding-rate';
-import type { RecipeConfig } from '../config/types.js';
-import type { Method } from '../training/distillation-step.js';
+import type { SimDinoConfig } from '../config/types.js';
+import type { Method } from '../training/method.js';
 
-/** SimDINO's loss as a method of the distillation step: alignment of views against the coding rate of the global ones. */
-export function simDinoMethod({ loss, groups }: Pick<RecipeConfig, 'loss' | 'groups'>): Method {
+/** SimDINO's loss: alignment of views against the coding rate of the global ones. */
+export function simDinoMethod({ loss, groups }: Pick<SimDinoConfig, 'loss' | 'groups'>): Method {
   return {
-    objective: (student, teacher) => {
-      const {
-        loss: total,
-        compression,
-        expansion,
-      } = simDinoLoss({ student, teacher }, { ...loss, similarity: 'cosine', groups });
+    state: {},
+    batch: {},
+    scalars: () => ({}),
+    terms: ['compression', 'expansion'],
+    perImage: false,
+    diagnosed: 'outputs',
+    objective: (views) => {
+      const { loss: total, compression, expansion } = simDinoLoss(views, { ...loss, similarity: 'cosine', groups });
       return { loss: total, parts: { compression, expansion } };
     },
   };

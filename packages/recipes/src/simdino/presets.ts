@@ -1,18 +1,19 @@
-import { MULTI_CROP_PRESETS, type MultiCropConfig } from '@selfsup/augment-multicrop';
-import type { Preset, RecipeConfig } from '../config/types.js';
+import { MULTI_CROP_PRESETS } from '@selfsup/augment-multicrop';
+import type { Preset, SimDinoConfig } from '../config/types.js';
+import { smallCrops } from '../config/small-crops.js';
 
 const PUBLISHED =
   "SimDINO (Wu et al., ICML 2025): the ViT-B/16 command of the authors' README, 8 processes of 64 images";
 const OURS = 'ours, not published';
 
 /** Settings of the published ViT-B/16 run; the other presets say what they change. */
-const published: RecipeConfig = {
+const published: SimDinoConfig = {
   recipe: 'simdino',
   preset: 'imagenet-vitb16',
   arch: 'vit_base',
   backbone: { imageSize: 224, patchSize: 16, dropPathRate: 0.1 },
   head: { layers: 3, hiddenWidth: 2048, width: 256 },
-  crops: { ...MULTI_CROP_PRESETS.simdino },
+  crops: MULTI_CROP_PRESETS.simdino,
   loss: {
     codingRateEps: 0.05,
     compressionWeight: 1,
@@ -35,34 +36,18 @@ const published: RecipeConfig = {
   length: { epochs: 100, warmupEpochs: 10 },
   batchSize: 512,
   groups: 8,
+  accumulate: 1,
   seed: 0,
   log: { everySteps: 10, checkpointEverySteps: 1000, keepCheckpoints: 2 },
   maxBadFraction: 0.05,
 };
-
-/** Multi-crop for small pictures: the published operations at other sizes, without blur on a handful of pixels. */
-function smallCrops(
-  globalSize: number,
-  localSize: number,
-  localCount: number,
-  localScale: readonly [number, number],
-): MultiCropConfig {
-  const { simdino } = MULTI_CROP_PRESETS;
-  return {
-    ...simdino,
-    // A 32-pixel picture has no detail to spare: the published blur (sigma up to 2 at 224 pixels) is scaled down.
-    view: { ...simdino.view, blurSigma: [0.1, (2 * globalSize) / 224] },
-    global: { ...simdino.global, size: globalSize },
-    local: { ...simdino.local, size: localSize, count: localCount, scale: localScale },
-  };
-}
 
 const small = {
   head: { layers: 3, hiddenWidth: 512, width: 128 },
   optimizer: { ...published.optimizer, learningRate: 2e-3, rule: 'none', weightDecayEnd: 0.1 },
   groups: 1,
   log: { everySteps: 10, checkpointEverySteps: 100, keepCheckpoints: 2 },
-} as const satisfies Partial<RecipeConfig>;
+} as const satisfies Partial<SimDinoConfig>;
 
 /** SimDINO's named settings. */
 export const SIMDINO_PRESETS: Readonly<Record<string, Preset>> = {
@@ -74,7 +59,7 @@ export const SIMDINO_PRESETS: Readonly<Record<string, Preset>> = {
       preset: 'demo',
       arch: 'vit_tiny',
       backbone: { imageSize: 32, patchSize: 8, width: 192, depth: 4, heads: 3, dropPathRate: 0 },
-      crops: smallCrops(32, 16, 4, [0.1, 0.4]),
+      crops: smallCrops(MULTI_CROP_PRESETS.simdino, 32, 16, 4, [0.1, 0.4]),
       loss: { ...published.loss, codingRateEps: 0.1 },
       teacher: { policy: 'ema', momentum: 0.99, momentumEnd: 1 },
       length: { steps: 400, warmupSteps: 40 },
@@ -88,8 +73,8 @@ export const SIMDINO_PRESETS: Readonly<Record<string, Preset>> = {
       ...small,
       preset: 'cifar-tiny',
       arch: 'vit_tiny',
-      backbone: { imageSize: 32, patchSize: 4, width: 128, depth: 4, heads: 4, dropPathRate: 0 },
-      crops: smallCrops(32, 16, 4, [0.1, 0.4]),
+      backbone: { imageSize: 32, patchSize: 8, width: 128, depth: 4, heads: 4, dropPathRate: 0 },
+      crops: smallCrops(MULTI_CROP_PRESETS.simdino, 32, 16, 4, [0.1, 0.4]),
       loss: { ...published.loss, codingRateEps: 0.1 },
       teacher: { policy: 'ema', momentum: 0.99, momentumEnd: 1 },
       length: { steps: 2000, warmupSteps: 100 },

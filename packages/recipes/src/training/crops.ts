@@ -29,20 +29,27 @@ export function cropSets(batch: NamedTensors): CropSet[] {
   });
 }
 
+/** What the networks make of crops. A type alias, so that it is a record of tensors for `tf.tidy`. */
+export type CropOutputs = {
+  /** Head outputs, `[crops, B, d]` float32. */
+  readonly outputs: tf.Tensor3D;
+  /** CLS tokens, `[crops * B, D]` float32. */
+  readonly cls: tf.Tensor2D;
+};
+
 /**
- * Head outputs of crop sets: each set goes through the backbone in one pass, the CLS tokens are joined crop-major and
- * go through the head together (DINO `MultiCropWrapper`).
- *
- * @returns `[crops, B, d]` float32
+ * Outputs of crop sets: each set goes through the backbone in one pass, the CLS tokens are joined crop-major and go
+ * through the head together (DINO `MultiCropWrapper`).
  */
-export function multiCropFeatures(
+export function multiCropOutputs(
   { backbone, head }: Networks,
   parameters: NamedTensors,
   sets: readonly CropSet[],
   batchSize: number,
-): tf.Tensor3D {
+): CropOutputs {
   const weights = under('backbone.', parameters);
-  const cls = sets.map(({ images, keep }) => backbone.applyCls(weights, images, keep === undefined ? {} : { keep }));
-  const features = head.apply(under('head.', parameters), cls.length === 1 ? cls[0] : tf.concat2d(cls, 0));
-  return tf.reshape(features, [-1, batchSize, features.shape[1]]);
+  const parts = sets.map(({ images, keep }) => backbone.applyCls(weights, images, keep === undefined ? {} : { keep }));
+  const cls = parts.length === 1 ? parts[0] : tf.concat2d(parts, 0);
+  const rows = head.apply(under('head.', parameters), cls);
+  return { outputs: tf.reshape(rows, [-1, batchSize, rows.shape[1]]), cls };
 }

@@ -1,138 +1,152 @@
 import type { NamedTensors, Step } from '@selfsup/compile';
 import type { Specs } from '@selfsup/core';
-import { emaUpdate } from '@selfsup/ema-distill';
 import { stopGradient } from '@selfsup/ops';
-import { adamW, adamWScalarsSpec, clipScalesPerTensor, type ParameterGroups } from '@selfsup/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { RecipeConfig } from '../config/types.js';
-import { cropSets, multiCropFeatures } from './crops.js';
-import { prefixed, under, type Networks } from './networks.js';
-
-/** What a method says about one batch of features. */
-export interface Objective {
-  readonly loss: tf.Scalar;
-  /** Named parts for the log, scalars. */
-  readonly parts: NamedTensors;
-}
-
-/** A self-distillation method: how student features `[C, B, d]` and targets `[2, B, d]` become a loss. */
-export interface Method {
-  objective(student: tf.Tensor3D, teacher: tf.Tensor3D): Objective;
-}
-
-/** Names of the metrics every distillation step returns besides the method's parts. */
-export const FINITE = 'finite';
+import { cropSets, multiCropOutputs, type CropOutputs, type CropSet } from './crops.js';
+import type { Method } from './method.js';
+import { under, type Networks } from './networks.js';
+import { networkStateSpecs, trainedNames, updateBatchSpecs, updateNetworks } from './update.js';
 
 export interface DistillationOptions {
   readonly config: RecipeConfig;
   readonly networks: Networks;
-  readonly groups: ParameterGroups;
   readonly method: Method;
+}
+
+/** Teacher outputs `[2, B, d]` of the global views; undefined where the student is its own teacher. */
+export function teacherOutputs(
+  { config, networks }: DistillationOptions,
+  state: NamedTensors,
+  sets: readonly CropSet[],
+  batchSize: number,
+): tf.Tensor3D | undefined {
+  if (config.teacher.policy !== 'ema') return undefined;
+  return multiCropOutputs(networks, under('teacher.', state), [{ images: sets[0].images }], batchSize).outputs;
+}
+
+/** Targets for student outputs: the teacher's, or the student's own global views. */
+export function targetsFor(
+  { config }: DistillationOptions,
+  outputs: tf.Tensor3D,
+  teacher: tf.Tensor3D | undefined,
+): tf.Tensor3D {
+  if (teacher !== undefined) return teacher;
+  const views = tf.slice(outputs, [0, 0, 0], [2, -1, -1]);
+  return config.teacher.policy === 'none' ? views : stopGradient(views);
+}
+
+/**
+ * Value and gradients of a loss over the student's outputs. `loss` may also be a surrogate whose gradient is wanted.
+ *
+ * @returns kept tensors: dispose them
+ */
+export function studentGradients(
+  { networks }: DistillationOptions,
+  state: NamedTensors,
+  sets: readonly CropSet[],
+  batchSize: number,
+  loss: (outputs: tf.Tensor3D) => tf.Scalar,
+): { loss: tf.Scalar; gradients: NamedTensors; student: CropOutputs } {
+  const student = under('student.', state);
+  const names = trainedNames(networks);
+  let kept = undefined as CropOutputs | undefined;
+  const { value, grads } = tf.valueAndGrads((...values: tf.Tensor[]) => {
+    const parameters = { ...student, ...Object.fromEntries(names.map((name, i) => [name, values[i]])) };
+    const outputs = multiCropOutputs(networks, parameters, sets, batchSize);
+    kept = { outputs: tf.keep(outputs.outputs), cls: tf.keep(outputs.cls) };
+    return loss(outputs.outputs);
+  })(names.map((name) => student[name]));
+  return {
+    loss: value as tf.Scalar,
+    gradients: Object.fromEntries(names.map((name, i) => [name, grads[i]])),
+    student: kept as CropOutputs,
+  };
+}
+
+/** What the log looks at: features of the first view, and what the terms of the loss pull at. */
+export function diagnostics(
+  { method }: DistillationOptions,
+  student: CropOutputs,
+  targets: tf.Tensor3D,
+  state: NamedTensors,
+  batch: NamedTensors,
+): NamedTensors {
+  const { outputs, cls } = student;
+  const [, batchSize, width] = outputs.shape;
+  const features =
+    method.diagnosed === 'outputs'
+      ? tf.reshape(tf.slice(outputs, [0, 0, 0], [1, -1, -1]), [batchSize, width])
+      : tf.slice(cls, [0, 0], [batchSize, -1]);
+  if (method.terms.length === 0) return { features };
+  const norms = method.terms.map((name) => {
+    const gradient = tf.grad(
+      (z) => method.objective({ student: z as tf.Tensor3D, teacher: targets }, state, batch).parts[name],
+    )(outputs);
+    return tf.sqrt(tf.sum(tf.square(gradient)));
+  });
+  return { features, termGradientNorms: tf.stack(norms) };
+}
+
+/** Mean over all rows of both global views, `[1, d]`. */
+export function meanRow(targets: tf.Tensor3D): tf.Tensor2D {
+  return tf.mean(tf.reshape(targets, [-1, targets.shape[2]]), 0, true);
 }
 
 /**
  * One training step: teacher forward, student forward, loss, gradients, clipping per tensor, AdamW, EMA (the order of
  * `train_one_epoch` in DINO and SimDINO). Pure; everything random and everything scheduled is in the batch.
  *
- * State: `student.*`, `teacher.*` (EMA teachers only), `adam.m.*`, `adam.v.*`.
- * Batch: `crops.global`, `crops.local`, `keep.<set>.blocks.N`, `adamw`, `momentum`, `oneMinusMomentum`.
- * Metrics: `loss`, the method's parts, `gradientNorms` [parameters, in the order of the specs], `features` [B, d] of the
- * first view, `termGradientNorms` [parts], `finite`.
+ * State: `student.*`, `teacher.*` (EMA teachers only), `adam.m.*`, `adam.v.*`, and the method's.
+ * Batch: `crops.global`, `crops.local`, `keep.<set>.blocks.N`, `adamw`, `momentum`, `oneMinusMomentum`, and the method's.
+ * Metrics: `loss`, the method's parts, `gradientNorms` [trained parameters], `features` [B, width] of the first view,
+ * `termGradientNorms` [terms], `finite`.
  */
-export function distillationStep({ config, networks, groups, method }: DistillationOptions): Step {
-  const { policy } = config.teacher;
-  const names = Object.keys(networks.specs);
+export function distillationStep(options: DistillationOptions): Step {
+  const { config, networks, method } = options;
   return (state, batch) => {
-    const student = under('student.', state);
     const sets = cropSets(batch);
     const batchSize = sets[0].images.shape[0] / 2;
-    const teacherFeatures =
-      policy === 'ema'
-        ? multiCropFeatures(networks, under('teacher.', state), [{ images: sets[0].images }], batchSize)
-        : undefined;
-    const targetsOf = (z: tf.Tensor3D): tf.Tensor3D => {
-      if (teacherFeatures !== undefined) return teacherFeatures;
-      const views = tf.slice(z, [0, 0, 0], [2, -1, -1]);
-      return policy === 'none' ? views : stopGradient(views);
-    };
-
-    let features = undefined as tf.Tensor3D | undefined;
+    const teacher = teacherOutputs(options, state, sets, batchSize);
     let parts: NamedTensors = {};
-    const { value: loss, grads } = tf.valueAndGrads((...values: tf.Tensor[]) => {
-      const parameters = Object.fromEntries(names.map((name, i) => [name, values[i]]));
-      features = tf.keep(multiCropFeatures(networks, parameters, sets, batchSize));
-      const objective = method.objective(features, targetsOf(features));
+    const { loss, gradients, student } = studentGradients(options, state, sets, batchSize, (outputs) => {
+      const objective = method.objective(
+        { student: outputs, teacher: targetsFor(options, outputs, teacher) },
+        state,
+        batch,
+      );
       parts = Object.fromEntries(Object.entries(objective.parts).map(([name, part]) => [name, tf.keep(part)]));
       return objective.loss;
-    })(names.map((name) => student[name]));
-    const gradients = Object.fromEntries(names.map((name, i) => [name, grads[i]]));
-
-    const { norms, scales } = clipScalesPerTensor(gradients, config.optimizer.clipNorm);
-    const gradientNorms = tf.stack(names.map((name) => norms[name]));
-    const next = adamW({
-      params: student,
-      grads: gradients,
-      m: under('adam.m.', state),
-      v: under('adam.v.', state),
-      groups,
-      scalars: batch['adamw'],
-      gradientScales: scales,
     });
-    const kept = features as tf.Tensor3D;
-    const metrics = {
-      loss,
-      ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, tf.clone(part)])),
-      gradientNorms,
-      features: tf.reshape(tf.slice(kept, [0, 0, 0], [1, -1, -1]), [batchSize, kept.shape[2]]),
-      termGradientNorms: termGradientNorms(method, kept, targetsOf(kept), Object.keys(parts)),
-      [FINITE]: tf.isFinite(tf.add(loss, tf.sum(gradientNorms))),
-    };
-    tf.dispose([kept, parts]);
-    return {
-      state: {
-        ...prefixed('student.', next.params),
-        ...prefixed('adam.m.', next.m),
-        ...prefixed('adam.v.', next.v),
-        ...(policy === 'ema'
-          ? prefixed(
-              'teacher.',
-              emaUpdate(under('teacher.', state), next.params, batch['momentum'], batch['oneMinusMomentum']),
-            )
-          : {}),
+    const targets = targetsFor(options, student.outputs, teacher);
+    const update = updateNetworks(config, networks, gradients, loss, state, batch);
+    const result = {
+      state: { ...update.state, ...method.nextState?.(meanRow(targets), state) },
+      metrics: {
+        loss,
+        ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, tf.clone(part)])),
+        ...diagnostics(options, student, targets, state, batch),
+        ...update.metrics,
       },
-      metrics,
     };
+    tf.dispose([parts, student]);
+    return result;
   };
-}
-
-/** Norm of the gradient of each part for the student's features: what the parts pull at, against each other. */
-function termGradientNorms(method: Method, features: tf.Tensor3D, targets: tf.Tensor3D, names: string[]): tf.Tensor1D {
-  const norms = names.map((name) => {
-    const gradient = tf.grad((z) => method.objective(z as tf.Tensor3D, targets).parts[name])(features);
-    return tf.sqrt(tf.sum(tf.square(gradient)));
-  });
-  return tf.stack(norms) as tf.Tensor1D;
 }
 
 /** State of a run: names, shapes, types. */
-export function stateSpecs(config: RecipeConfig, { specs }: Networks, groups: ParameterGroups): Specs {
-  const moments = Object.fromEntries(Object.entries(specs).filter(([name]) => name in groups.groupOf));
-  return {
-    ...prefixed('student.', specs),
-    ...(config.teacher.policy === 'ema' ? prefixed('teacher.', specs) : {}),
-    ...prefixed('adam.m.', moments),
-    ...prefixed('adam.v.', moments),
-  };
+export function stateSpecs({ config, networks, method }: DistillationOptions): Specs {
+  return { ...networkStateSpecs(config, networks), ...method.state };
 }
 
-/** Batch of a step: names, shapes, types. */
-export function batchSpecs(
-  config: RecipeConfig,
-  { backbone }: Networks,
-  groups: ParameterGroups,
+/** Crops and masks of `images` images; float crops are taken as normalised. */
+export function cropSpecs(
+  { config, networks }: DistillationOptions,
   dropped: readonly string[],
+  images: number,
+  pixels: 'u8' | 'f32' = 'u8',
 ): Specs {
-  const { batchSize, crops } = config;
+  const { crops } = config;
   const sets = {
     global: { count: 2, size: crops.global.size },
     local: { count: crops.local.count, size: crops.local.size },
@@ -140,14 +154,18 @@ export function batchSpecs(
   const specs: Record<string, Specs[string]> = {};
   for (const [kind, { count, size }] of Object.entries(sets)) {
     if (count === 0) continue;
-    const rows = count * batchSize;
-    specs[`crops.${kind}`] = { shape: [rows, size, size, backbone.config.channels], dtype: 'u8' };
+    const rows = count * images;
+    specs[`crops.${kind}`] = { shape: [rows, size, size, networks.backbone.config.channels], dtype: pixels };
     for (const block of dropped) specs[`keep.${kind}.${block}`] = { shape: [2, rows], dtype: 'f32' };
   }
+  return specs;
+}
+
+/** Batch of a step: names, shapes, types. */
+export function batchSpecs(options: DistillationOptions, dropped: readonly string[]): Specs {
   return {
-    ...specs,
-    adamw: adamWScalarsSpec(groups),
-    momentum: { shape: [], dtype: 'f32' },
-    oneMinusMomentum: { shape: [], dtype: 'f32' },
+    ...cropSpecs(options, dropped, options.config.batchSize),
+    ...updateBatchSpecs(options.networks),
+    ...options.method.batch,
   };
 }

@@ -1,6 +1,7 @@
 import { vit, vitConfig, type Vit } from '@selfsup/backbone-vit';
 import { Rng, type HostTensor, type Specs } from '@selfsup/core';
 import { projectionHead, type ProjectionHead } from '@selfsup/ema-distill';
+import { dinoParameterRule, parameterGroups, type ParameterGroups } from '@selfsup/optim';
 import type { RecipeConfig } from '../config/types.js';
 
 /** Student and teacher are two sets of values for these two modules. */
@@ -9,6 +10,8 @@ export interface Networks {
   readonly head: ProjectionHead;
   /** Shapes by name, with `backbone.` and `head.` in front. */
   readonly specs: Specs;
+  /** How the optimiser treats each of them. */
+  readonly groups: ParameterGroups;
   /** Start values, the same for student and teacher. */
   init(seed: number): Record<string, HostTensor>;
 }
@@ -17,14 +20,28 @@ const prefixed = <T>(prefix: string, items: Readonly<Record<string, T>>): Record
   Object.fromEntries(Object.entries(items).map(([name, item]) => [`${prefix}${name}`, item]));
 
 /** Backbone and head of a configuration. @throws SslError `UNKNOWN_NAME` or `BAD_OPTION` */
-export function buildNetworks(config: Pick<RecipeConfig, 'arch' | 'backbone' | 'head'>): Networks {
-  const backbone = vit(vitConfig(config.arch, config.backbone));
-  const { layers, hiddenWidth, width } = config.head;
-  const head = projectionHead({ inputWidth: backbone.config.width, layers, hiddenWidth, outputWidth: width });
+export function buildNetworks({
+  arch,
+  backbone: changes,
+  head: shape,
+}: Pick<RecipeConfig, 'arch' | 'backbone' | 'head'>): Networks {
+  const backbone = vit(vitConfig(arch, changes));
+  const { layers, hiddenWidth, width } = shape;
+  const head = projectionHead({
+    inputWidth: backbone.config.width,
+    layers,
+    hiddenWidth,
+    outputWidth: width,
+    ...('prototypes' in shape ? { prototypes: shape.prototypes, prototypeNorms: shape.prototypeNorms } : {}),
+  });
+  const specs = { ...prefixed('backbone.', backbone.parameterSpecs()), ...prefixed('head.', head.parameterSpecs()) };
   return {
     backbone,
     head,
-    specs: { ...prefixed('backbone.', backbone.parameterSpecs()), ...prefixed('head.', head.parameterSpecs()) },
+    specs,
+    groups: parameterGroups(specs, dinoParameterRule(), {
+      frozen: head.frozenParameters.map((name) => `head.${name}`),
+    }),
     init: (seed) => ({
       ...prefixed('backbone.', backbone.init(Rng.of(seed, 'init.backbone'))),
       ...prefixed('head.', head.init(Rng.of(seed, 'init.head'))),

@@ -1,62 +1,97 @@
 import { dropPathRates } from '@selfsup/backbone-vit';
-import { compileStep, type CompiledStep, type Engine } from '@selfsup/compile';
-import { hostArray, Rng, type HostArrays, type Specs } from '@selfsup/core';
-import { adamWMoments, dinoParameterRule, parameterGroups, type ParameterGroups } from '@selfsup/optim';
+import { compileStep, type Engine, type Graph, type StateStore } from '@selfsup/compile';
+import { hostArray, Rng, sizeOf, type HostArrays, type Specs } from '@selfsup/core';
+import { adamWMoments } from '@selfsup/optim';
 import type { RecipeConfig } from '../config/types.js';
-import { simDinoMethod } from '../simdino/method.js';
-import { batchSpecs, distillationStep, FINITE, stateSpecs } from './distillation-step.js';
+import { methodOf } from '../methods.js';
+import { accumulatedProgram, type TrainingProgram } from './accumulation.js';
+import { batchSpecs, distillationStep, stateSpecs, type DistillationOptions } from './distillation-step.js';
+import type { Method } from './method.js';
 import { buildNetworks, prefixed, type Networks } from './networks.js';
 import { scheduledScalars, schedulesOf } from './schedules.js';
+import { FINITE } from './update.js';
 
-/** A recipe ready to run: networks, compiled step, specs. */
+/** A recipe ready to run: networks, compiled program, specs. */
 export interface Training {
   readonly config: RecipeConfig;
   readonly networks: Networks;
-  readonly groups: ParameterGroups;
+  readonly method: Method;
   readonly state: Specs;
   readonly batch: Specs;
-  readonly compiled: CompiledStep;
-  /** State at step 0: student and teacher alike, moments zero. */
+  readonly store: StateStore;
+  /** The compiled step; undefined when it is accumulated over several programs. */
+  readonly graph: Graph | undefined;
+  /** Batch arrays in, metrics out; the state moves on. */
+  run(batch: Readonly<HostArrays>): Promise<HostArrays>;
+  /** State at step 0: student and teacher alike, everything else zero. */
   initialState(): HostArrays;
   dispose(): Promise<void>;
+}
+
+async function plainProgram(
+  engine: Engine,
+  options: DistillationOptions,
+  state: Specs,
+  batch: Specs,
+): Promise<TrainingProgram & { graph: Graph }> {
+  const compiled = await compileStep(distillationStep(options), {
+    engine,
+    name: options.config.recipe,
+    state,
+    batch,
+    commitIf: FINITE,
+  });
+  return {
+    graph: compiled.graph,
+    store: compiled.store,
+    run: (arrays) => compiled.run(arrays),
+    dispose: () => compiled.dispose(),
+  };
 }
 
 /** Builds the networks and compiles the step of a configuration. @throws SslError of the parts and of the engine */
 export async function prepareTraining(config: RecipeConfig, engine: Engine): Promise<Training> {
   const networks = buildNetworks(config);
-  const groups = parameterGroups(networks.specs, dinoParameterRule());
-  const state = stateSpecs(config, networks, groups);
+  const method = methodOf(config);
+  const options: DistillationOptions = { config, networks, method };
   const dropped = dropPathRates(networks.backbone.config).flatMap((rate, i) => (rate > 0 ? [`blocks.${i}`] : []));
-  const batch = batchSpecs(config, networks, groups, dropped);
-  const step = distillationStep({ config, networks, groups, method: simDinoMethod(config) });
-  const compiled = await compileStep(step, { engine, name: config.recipe, state, batch, commitIf: FINITE });
+  const state = stateSpecs(options);
+  const batch = batchSpecs(options, dropped);
+  const program: TrainingProgram & { readonly graph?: Graph } =
+    config.accumulate > 1
+      ? await accumulatedProgram(engine, options, dropped)
+      : await plainProgram(engine, options, state, batch);
   return {
     config,
     networks,
-    groups,
+    method,
     state,
     batch,
-    compiled,
+    store: program.store,
+    graph: program.graph,
+    run: (arrays) => program.run(arrays),
     initialState() {
       const start = networks.init(config.seed);
-      const moments = adamWMoments(start, groups);
+      const moments = adamWMoments(start, networks.groups);
       const tensors = {
         ...prefixed('student.', start),
         ...prefixed('teacher.', start),
         ...prefixed('adam.m.', moments),
         ...prefixed('adam.v.', moments),
       };
-      return Object.fromEntries(Object.keys(state).map((name) => [name, tensors[name].data]));
+      return Object.fromEntries(
+        Object.entries(state).map(([name, { shape }]) => [
+          name,
+          tensors[name]?.data ?? new Float32Array(sizeOf(shape)),
+        ]),
+      );
     },
-    async dispose() {
-      await compiled.dispose();
-      await compiled.store.dispose();
-    },
+    dispose: () => program.dispose(),
   };
 }
 
 /** A batch of noise with every mask set: what a step costs does not depend on what is in the pictures. */
-export function syntheticBatch({ config, batch, groups }: Training, step: number): HostArrays {
+export function syntheticBatch({ config, batch, networks, method }: Training, step: number): HostArrays {
   const rng = Rng.of(config.seed, 'synthetic-batch', step);
   const arrays = Object.fromEntries(
     Object.entries(batch).map(([name, spec]) => {
@@ -66,6 +101,6 @@ export function syntheticBatch({ config, batch, groups }: Training, step: number
       return [name, data];
     }),
   );
-  const schedules = schedulesOf(config, { totalSteps: 100, warmupSteps: 0, stepsPerEpoch: 100 });
-  return { ...arrays, ...scheduledScalars(step, schedules, groups, config.optimizer) };
+  const length = { totalSteps: 100, warmupSteps: 0, stepsPerEpoch: 100 };
+  return { ...arrays, ...scheduledScalars(step, config, schedulesOf(config, length), length, networks.groups, method) };
 }

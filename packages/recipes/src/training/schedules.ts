@@ -2,6 +2,7 @@ import { SslError, type HostArrays } from '@selfsup/core';
 import {
   adamWScalars,
   dinoSchedules,
+  LAST_LAYER_CLOCK,
   linearScaledLearningRate,
   MAIN_CLOCK,
   sqrtScaledLearningRate,
@@ -9,6 +10,7 @@ import {
   type ParameterGroups,
 } from '@selfsup/optim';
 import type { OptimizerConfig, RecipeConfig } from '../config/types.js';
+import type { Method } from './method.js';
 
 /** A run's length, counted once in steps. */
 export interface RunLength {
@@ -71,22 +73,34 @@ export function schedulesOf({ optimizer, teacher, batchSize }: RecipeConfig, len
   });
 }
 
-/** The scheduled part of a step's batch: everything that would lose digits in float32 is computed here in float64. */
+/** Everything scheduled in a step's batch; what would lose digits in float32 is computed here in float64. */
 export function scheduledScalars(
   step: number,
+  config: RecipeConfig,
   schedules: DinoSchedules,
+  length: RunLength,
   groups: ParameterGroups,
-  { beta1, beta2, epsilon }: OptimizerConfig,
+  method: Method,
 ): HostArrays {
   const momentum = schedules.teacherMomentum(step);
+  const frozenSteps = 'freezeEpochs' in config.head ? config.head.freezeEpochs * length.stepsPerEpoch : 0;
+  const { beta1, beta2, epsilon } = config.optimizer;
   const scalars = adamWScalars(
     groups,
     {
       learningRate: schedules.learningRate(step),
       weightDecay: schedules.weightDecay(step),
-      clocks: { [MAIN_CLOCK]: { updates: step + 1 } },
+      clocks: {
+        [MAIN_CLOCK]: { updates: step + 1 },
+        [LAST_LAYER_CLOCK]: { updates: step < frozenSteps ? 'frozen' : step + 1 - frozenSteps },
+      },
     },
     { beta1, beta2, epsilon },
   );
-  return { adamw: scalars.data, momentum: Float32Array.of(momentum), oneMinusMomentum: Float32Array.of(1 - momentum) };
+  return {
+    adamw: scalars.data,
+    momentum: Float32Array.of(momentum),
+    oneMinusMomentum: Float32Array.of(1 - momentum),
+    ...method.scalars(step, length),
+  };
 }

@@ -3,7 +3,7 @@ import { compareParameters, type Run } from '@selfsup/checkpoint';
 import { SslError, type HostArrays, type HostTensor, type Specs } from '@selfsup/core';
 import type { Dataset } from '@selfsup/datasets';
 import type { RecipeConfig } from '../config/types.js';
-import { FINITE } from './distillation-step.js';
+import { FINITE, trainedNames } from './update.js';
 import { createLoader, type BadFile } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
 import { prepareTraining } from './prepare.js';
@@ -13,16 +13,19 @@ import { runLength, schedulesOf, scheduledScalars, type RunLength } from './sche
 export interface LogRecord {
   readonly step: number;
   readonly loss: number;
-  readonly compression: number;
-  readonly expansion: number;
-  /** Norm of the compression term's gradient over that of the expansion term, at the features. */
-  readonly gradientRatio: number;
+  /** Parts of the loss by name, e.g. `compression`, `expansion`. */
+  readonly parts: Readonly<Record<string, number>>;
+  /** Norm of the first term's gradient over that of the second, at the features (SimDINO: compression, expansion). */
+  readonly gradientRatio?: number;
   readonly gradientNorm: number;
   readonly learningRate: number;
   readonly featureStd: number;
   readonly effectiveRank: number;
-  readonly expansionMax: number;
-  readonly expansionCollapsed: number;
+  /** Bounds of the expansion, where the method has one. */
+  readonly expansionMax?: number;
+  readonly expansionCollapsed?: number;
+  /** Largest resident size so far, bytes. */
+  readonly memoryBytes: number;
   /** Since the last record. */
   readonly imagesPerSecond: number;
 }
@@ -71,9 +74,14 @@ async function storedState(run: Run, specs: Specs): Promise<HostArrays> {
   return Object.fromEntries(Object.keys(specs).map((name) => [name, stored[name].data]));
 }
 
-function nonFinite(step: number, metrics: HostArrays, names: readonly string[]): SslError {
+function nonFinite(
+  step: number,
+  metrics: HostArrays,
+  partNames: readonly string[],
+  names: readonly string[],
+): SslError {
   const bad = (name: string): boolean => !Number.isFinite(metrics[name][0]);
-  const parts = ['compression', 'expansion', 'loss'].filter(bad);
+  const parts = [...partNames, 'loss'].filter(bad);
   const gradients = names.filter((_, i) => !Number.isFinite(metrics['gradientNorms'][i]));
   const cause =
     parts.length > 0
@@ -83,7 +91,7 @@ function nonFinite(step: number, metrics: HostArrays, names: readonly string[]):
     where: 'recipes.train',
     expected: 'finite losses and gradients',
     got: `${cause} in step ${step + 1}`,
-    fix: 'the state before this step is kept and saved; resume with a smaller learning rate or a larger loss.codingRateEps',
+    fix: 'the state before this step is kept and saved; resume with a smaller optimizer.learningRate, or look at the pictures of this step',
     details: { step: step + 1, parts, gradients: gradients.slice(0, 10) },
   });
 }
@@ -117,9 +125,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     },
   });
   const training = await prepareTraining(config, engine);
-  const { networks, compiled, groups, state } = training;
+  const { networks, method, state, store } = training;
   const hostState = async (): Promise<Record<string, HostTensor>> => {
-    const arrays = await compiled.read(['']);
+    const arrays = await store.read(['']);
     return Object.fromEntries(Object.entries(state).map(([name, spec]) => [name, { ...spec, data: arrays[name] }]));
   };
   const save = async (step: number): Promise<void> => {
@@ -127,7 +135,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   };
 
   try {
-    await compiled.load(startStep > 0 && run !== undefined ? await storedState(run, state) : training.initialState());
+    await store.load(startStep > 0 && run !== undefined ? await storedState(run, state) : training.initialState());
     options.onStart?.({ ...length, startStep });
     const seconds: number[] = [];
     let last: { record: HostArrays; loss: number } | undefined;
@@ -137,12 +145,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     for (let step = startStep; step < length.totalSteps; step++) {
       const { arrays } = await loader.next();
       const stepBegan = performance.now();
-      const metrics = await compiled.run({ ...arrays, ...scheduledScalars(step, schedules, groups, config.optimizer) });
+      const metrics = await training.run({
+        ...arrays,
+        ...scheduledScalars(step, config, schedules, length, networks.groups, method),
+      });
       seconds.push((performance.now() - stepBegan) / 1000);
       if (step === startStep) firstStepSeconds = (performance.now() - began) / 1000;
       if (metrics[FINITE][0] === 0) {
         await save(step);
-        throw nonFinite(step, metrics, Object.keys(networks.specs));
+        throw nonFinite(step, metrics, partNames(metrics), trainedNames(networks));
       }
       const done = step + 1;
       last = { record: metrics, loss: metrics['loss'][0] };
@@ -162,12 +173,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         sinceRecord = now;
         run?.logMetrics({ ...record });
         options.onRecord?.(record);
-        const alarm = done > length.warmupSteps ? collapseAlarm(record, record.expansion) : undefined;
+        const alarm = done > length.warmupSteps ? collapseAlarm(record) : undefined;
         if (alarm !== undefined && !alarmed) onNote(`alarm at step ${done}: ${alarm}`);
         alarmed = alarm !== undefined;
       }
       if (options.inspect !== undefined && (done % options.inspect.everySteps === 0 || isLast))
-        await options.inspect.look(done, (p) => compiled.read(p));
+        await options.inspect.look(done, (p) => store.read(p));
       const stopping = signal?.aborted === true;
       if (done % config.log.checkpointEverySteps === 0 || isLast || stopping) await save(done);
       if (stopping && !isLast) throw interrupted(done, run);
@@ -201,6 +212,14 @@ function interrupted(step: number, run: Run | undefined): SslError {
   });
 }
 
+/** Metrics every step has; what else is a scalar is a part of the loss. */
+const COMMON_METRICS = new Set(['loss', 'gradientNorms', 'features', 'termGradientNorms', FINITE]);
+
+const partNames = (metrics: HostArrays): string[] => Object.keys(metrics).filter((name) => !COMMON_METRICS.has(name));
+
+const partsOf = (metrics: HostArrays): Record<string, number> =>
+  Object.fromEntries(partNames(metrics).map((name) => [name, metrics[name][0]]));
+
 function logRecord(
   config: RecipeConfig,
   step: number,
@@ -208,18 +227,18 @@ function logRecord(
   learningRate: number,
   imagesPerSecond: number,
 ): LogRecord {
-  const [compressionGradient, expansionGradient] = metrics['termGradientNorms'];
+  const terms = metrics['termGradientNorms'];
   let squares = 0;
   for (const norm of metrics['gradientNorms']) squares += norm * norm;
   return {
     step,
     loss: metrics['loss'][0],
-    compression: metrics['compression'][0],
-    expansion: metrics['expansion'][0],
-    gradientRatio: compressionGradient / expansionGradient,
+    parts: partsOf(metrics),
+    ...(terms === undefined ? {} : { gradientRatio: terms[0] / terms[1] }),
     gradientNorm: Math.sqrt(squares),
     learningRate,
     ...featureReport(config, metrics['features'] as Float32Array),
+    memoryBytes: process.resourceUsage().maxRSS * 1024,
     imagesPerSecond,
   };
 }

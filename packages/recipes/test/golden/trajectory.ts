@@ -1,10 +1,18 @@
-import { vitConfig } from '@selfsup/backbone-vit';
 import { compileStep, type CompiledStep, type Engine, type Step } from '@selfsup/compile';
 import { type HostArrays, type Specs, sizeOf } from '@selfsup/core';
 import type { FixtureCase, FixtureTensor } from '@selfsup/test-kit';
 import { expect } from 'vitest';
 import { MULTI_CROP_PRESETS } from '@selfsup/augment-multicrop';
-import { batchSpecs, FINITE, type RecipeConfig, runLength, SIMDINO_PRESETS, type Training } from '../../src/index.js';
+import {
+  type CommonConfig,
+  type DinoConfig,
+  FINITE,
+  type HeadConfig,
+  type RecipeConfig,
+  type RunLength,
+  SIMDINO_PRESETS,
+  type SimDinoConfig,
+} from '../../src/index.js';
 
 /** Hyper-parameters as the fixtures spell them. */
 export type Hyper = Record<string, number> & { readonly reduce_cov?: number };
@@ -13,7 +21,7 @@ export type Hyper = Record<string, number> & { readonly reduce_cov?: number };
 export const worldBatch = (h: Hyper): number => h['B'] * (h['world_size'] ?? 1);
 
 /** The parts of a configuration that all v1 fixtures describe in the same words. */
-export function sharedConfig(h: Hyper): RecipeConfig {
+function sharedConfig(h: Hyper): CommonConfig & { readonly head: HeadConfig } {
   const base = SIMDINO_PRESETS['imagenet-vitb16'].config;
   const { simdino } = MULTI_CROP_PRESETS;
   return {
@@ -50,8 +58,42 @@ export function sharedConfig(h: Hyper): RecipeConfig {
   };
 }
 
-export const lengthOf = (config: RecipeConfig, h: Hyper): ReturnType<typeof runLength> => ({
-  ...runLength(config, worldBatch(h) * h['nit']),
+export function simDinoConfig(h: Hyper): SimDinoConfig {
+  return {
+    ...sharedConfig(h),
+    recipe: 'simdino',
+    loss: {
+      codingRateEps: h['eps'],
+      compressionWeight: h['coeff'],
+      expansionFeatures: h['expa_type'] === 0 ? 'student' : 'mean-with-teacher',
+      covariance: h['reduce_cov'] === 1 ? 'all-groups' : 'per-group',
+      gamma: 'code',
+    },
+  };
+}
+
+export function dinoConfig(h: Hyper): DinoConfig {
+  const shared = sharedConfig(h);
+  return {
+    ...shared,
+    recipe: 'dino',
+    head: {
+      ...shared.head,
+      prototypes: h['K'],
+      prototypeNorms: (h['norm_last'] as unknown as boolean) ? 'frozen' : 'trainable',
+      freezeEpochs: h['freeze'],
+    },
+    loss: {
+      studentTemperature: h['student_temp'],
+      teacherTemperature: { start: h['wt'], end: h['tt'], warmupEpochs: h['wte'] },
+      centerMomentum: h['center_momentum'],
+    },
+  };
+}
+
+export const lengthOf = (h: Hyper): RunLength => ({
+  totalSteps: h['epochs'] * h['nit'],
+  warmupSteps: h['warmup_epochs'] * h['nit'],
   stepsPerEpoch: h['nit'],
 });
 
@@ -127,7 +169,7 @@ export async function compileForFixture(engine: Engine, step: Step, state: Specs
 }
 
 /** Rows D..2D-1 of every qkv bias have a zero gradient; float32 noise moves them, so they are left out. */
-function withoutKeyBias(name: string, data: ArrayLike<number>): number[] {
+export function withoutKeyBias(name: string, data: ArrayLike<number>): number[] {
   const all = Array.from(data);
   const third = all.length / 3;
   return name.endsWith('attn.qkv.bias') ? [...all.slice(0, third), ...all.slice(2 * third)] : all;
@@ -145,5 +187,4 @@ export function expectParameters(fixture: FixtureCase, group: string, got: HostA
   }
 }
 
-export type { Training };
-export { batchSpecs, vitConfig };
+export type { RecipeConfig };

@@ -12,6 +12,7 @@ export interface ConfigFlags {
   readonly steps?: number;
   readonly batchSize?: number;
   readonly groups?: number;
+  readonly accumulate?: number;
   readonly seed?: number;
 }
 
@@ -44,6 +45,7 @@ export async function configFromFlags(flags: ConfigFlags): Promise<{ config: Rec
     ...(flags.steps === undefined ? {} : { length: { steps: flags.steps } }),
     ...(flags.batchSize === undefined ? {} : { batchSize: flags.batchSize }),
     ...(flags.groups === undefined ? {} : { groups: flags.groups }),
+    ...(flags.accumulate === undefined ? {} : { accumulate: flags.accumulate }),
     ...(flags.seed === undefined ? {} : { seed: flags.seed }),
   };
   const single = (flags.set ?? []).map((text) => parseAssignment('selfsup.set', text));

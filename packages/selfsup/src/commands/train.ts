@@ -19,7 +19,7 @@ export interface TrainFlags extends ConfigFlags, EngineChoice {
 /** What follows from a configuration and its data; printed, and stored beside it. */
 function resolvedFacts(config: RecipeConfig, datasetSize: number): Record<string, unknown> {
   const { totalSteps, warmupSteps, stepsPerEpoch } = runLength(config, datasetSize);
-  const { maximum, collapsed } = budgetOf(config);
+  const budget = budgetOf(config);
   return {
     images: datasetSize,
     totalSteps,
@@ -27,11 +27,11 @@ function resolvedFacts(config: RecipeConfig, datasetSize: number): Record<string
     stepsPerEpoch,
     batchSize: config.batchSize,
     groups: config.groups,
+    accumulate: config.accumulate,
     peakLearningRate: peakLearningRate(config.optimizer, config.batchSize),
     learningRateRule: config.optimizer.rule,
-    codingRateEps: config.loss.codingRateEps,
-    expansionMax: maximum,
-    expansionCollapsed: collapsed,
+    ...(config.recipe === 'simdino' ? { codingRateEps: config.loss.codingRateEps } : {}),
+    ...(budget === undefined ? {} : { expansionMax: budget.maximum, expansionCollapsed: budget.collapsed }),
     teacherMomentum: [config.teacher.momentum, config.teacher.momentumEnd],
     crops: `${config.crops.global.views.length} x ${config.crops.global.size} + ${config.crops.local.count} x ${config.crops.local.size}`,
   };

@@ -56,7 +56,7 @@ const grouped = (g: GraphWriter, w: Traced): Traced =>
 const convolution =
   (depthwise: boolean): KernelRule =>
   (g, c) => {
-    const [x, w] = [c.in('x'), c.in('filter')];
+    const [x, w] = [g.convert(c.in('x'), 'f32'), c.in('filter')];
     const geo = geometry(g, c, x.shape as Shape4, w.shape as Shape4, depthwise);
     return g.emit('convolution', [x, depthwise ? grouped(g, w) : w], geo.out, 'f32', attrsOf(geo));
   };
@@ -151,7 +151,7 @@ function avgPoolGrad(g: GraphWriter, c: KernelCall): Traced {
 const resize =
   (op: 'resize_bilinear' | 'resize_nearest'): KernelRule =>
   (g, c) => {
-    const x = c.in('images');
+    const x = g.convert(c.in('images'), 'f32');
     const size = c.attrs['size'] as Pair;
     const attrs = {
       alignCorners: c.attrs['alignCorners'] === true,

@@ -1,0 +1,14 @@
+import type { RecipeConfig } from './config/types.js';
+import { dinoMethod } from './dino/method.js';
+import { simDinoMethod } from './simdino/method.js';
+import type { Method } from './training/method.js';
+
+/** The method of a recipe. */
+export function methodOf(config: RecipeConfig): Method {
+  switch (config.recipe) {
+    case 'simdino':
+      return simDinoMethod(config);
+    case 'dino':
+      return dinoMethod(config);
+  }
+}

@@ -1,0 +1,92 @@
+/** An axis: where it begins and ends, and its marks. */
+export interface Axis {
+  readonly low: number;
+  readonly high: number;
+  readonly ticks: readonly number[];
+}
+
+/** Distances between marks that people read without effort, within a power of ten. */
+const STEPS = [1, 2, 2.5, 5, 10];
+
+/** Smallest readable distance that needs at most `count` intervals. */
+function readableStep(span: number, count: number): number {
+  const magnitude = 10 ** Math.floor(Math.log10(span / count));
+  const factor = STEPS.find((step) => span / (step * magnitude) <= count) ?? 10;
+  return factor * magnitude;
+}
+
+/** A range with some extent: one value alone gets room around it. */
+function widened(low: number, high: number): [number, number] {
+  // Differences in the last digits are noise of float32; an axis made of them would show mountains.
+  const least = Math.max(Math.abs(low), Math.abs(high)) * 1e-6;
+  if (high - low > least) return [low, high];
+  const middle = (low + high) / 2;
+  const room = middle === 0 ? 1 : Math.abs(middle) * 0.1;
+  return [middle - room, middle + room];
+}
+
+/**
+ * An axis over some values, from a mark to a mark. Values that are no finite numbers are left out.
+ *
+ * @param intervals - At most so many intervals between marks.
+ */
+export function axisOver(values: Iterable<number>, intervals = 5): Axis {
+  let [least, most] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  if (least > most) [least, most] = [0, 1];
+  const [from, to] = widened(least, most);
+  const step = readableStep(to - from, intervals - 1);
+  const [first, last] = [Math.floor(from / step + 1e-9), Math.ceil(to / step - 1e-9)];
+  const ticks = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+  return { low: first * step, high: last * step, ticks };
+}
+
+/** An axis over steps: from the first to the last, marks inside. */
+export function stepAxis(steps: readonly number[], intervals = 5): Axis {
+  const [low, high] = [Math.min(0, ...steps.slice(0, 1)), steps[steps.length - 1] ?? 0];
+  if (high <= low) return { low, high: low + 1, ticks: [low] };
+  const step = Math.max(1, readableStep(high - low, intervals));
+  const ticks: number[] = [];
+  for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) ticks.push(tick);
+  return { low, high, ticks };
+}
+
+/** Ends of the ranges that get a letter. */
+const LETTERS = [
+  [1e9, 'G', 1e9],
+  [1e6, 'M', 1e6],
+  [1e4, 'k', 1e3],
+] as const;
+
+/** A number in few characters: `12.3k`, `1.9`, `4e-5`. */
+export function shortNumber(value: number, digits = 3): string {
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  const rounded = (x: number, n: number): number => Number(x.toPrecision(n));
+  for (const [from, letter, unit] of LETTERS) if (size >= from) return `${rounded(value / unit, digits)}${letter}`;
+  if (size >= 1000) return String(rounded(value, Math.max(4, digits)));
+  const short = rounded(value, digits);
+  return size !== 0 && size < 1e-3 ? short.toExponential() : String(short);
+}
+
+/** Labels of an axis, all with as many digits as tell neighbours apart. */
+export function tickLabels(ticks: readonly number[]): string[] {
+  for (let digits = 1; digits <= 6; digits++) {
+    const labels = ticks.map((tick) => shortNumber(tick, digits));
+    const exact = labels.every((label, i) => Math.abs(readBack(label) - ticks[i]) <= tickTolerance(ticks));
+    if (exact) return labels;
+  }
+  return ticks.map((tick) => shortNumber(tick, 6));
+}
+
+const tickTolerance = (ticks: readonly number[]): number =>
+  ticks.length < 2 ? Math.abs(ticks[0] ?? 0) * 1e-3 : Math.abs(ticks[1] - ticks[0]) * 0.02;
+
+function readBack(label: string): number {
+  const scale = { k: 1e3, M: 1e6, G: 1e9 }[label.slice(-1)];
+  return scale === undefined ? Number(label) : Number(label.slice(0, -1)) * scale;
+}
