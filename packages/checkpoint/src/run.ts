@@ -146,7 +146,7 @@ class Log {
       const line = Buffer.from(encodeLine(record));
       for (let at = 0; at < line.length;) at += writeSync(this.#descriptor, line, at);
     } catch (cause) {
-      throw fileFailure('RUN_DIRECTORY', 'checkpoint.Run', 'append to', this.#path, cause);
+      throw fileFailure('WRITE_FAILED', 'checkpoint.Run', 'append to', this.#path, cause);
     }
   }
 
@@ -198,7 +198,7 @@ async function start(directory: string, options: OpenRunOptions, lock: Lock): Pr
         metrics.flush();
         return await saveCheckpoint(directory, { step, seed, state, config, versions }, keepLast);
       } catch (cause) {
-        throw fileFailure('RUN_DIRECTORY', 'checkpoint.Run.save', 'save a checkpoint in', directory, cause);
+        throw fileFailure('WRITE_FAILED', 'checkpoint.Run.save', 'save a checkpoint in', directory, cause);
       }
     },
     close: async () => {

@@ -241,7 +241,7 @@ export async function writeSafetensors(
       }
     });
   } catch (cause) {
-    throw fileFailure('RUN_DIRECTORY', 'checkpoint.writeSafetensors', 'write', path, cause);
+    throw fileFailure('WRITE_FAILED', 'checkpoint.writeSafetensors', 'write', path, cause);
   }
   return { bytes, sha256: hash.digest('hex') };
 }

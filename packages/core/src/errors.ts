@@ -20,7 +20,9 @@ export type SslErrorCode =
   | 'SHAPE_MISMATCH'
   | 'TOO_MANY_BAD_FILES'
   | 'UNKNOWN_NAME'
-  | 'UNSUPPORTED';
+  | 'UNSUPPORTED'
+  | 'WORKER_DIED'
+  | 'WRITE_FAILED';
 
 /** What an {@link SslError} says. */
 export interface SslErrorInit {

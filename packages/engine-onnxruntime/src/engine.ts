@@ -125,8 +125,8 @@ export async function onnxruntimeEngine(options: OnnxruntimeOptions = {}): Promi
   const { api = 'auto', threads = availableParallelism(), sessionConfig = {}, profile } = options;
   const session: SessionOptions = {
     threads: checkThreads(threads),
-    // Fusions are ours to choose, and onnxruntime's own would change the order of execution.
-    optimization: (process.env.OPT ?? 'basic') as 'basic',
+    // Fusions are ours to choose; onnxruntime's own change the order of execution and undo recomputation.
+    optimization: 'disabled',
     config: { ...SESSION_CONFIG, ...sessionConfig },
     ...(profile === undefined ? {} : { profile }),
   };

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { nearestName, SslError } from '@selfsup/core';
+import { ReportedFailure } from './doctor/reported-failure.js';
 import { EXIT, exitCodeOf } from './terminal/exit-codes.js';
 import { createOutput, errorJson, errorLine, type Output } from './terminal/output.js';
 
@@ -46,6 +47,52 @@ function action<T>(
       const run = await load();
       await run(prepare(options, args), createOutput(options.json === true));
     });
+}
+
+function addReport(program: Command): void {
+  const report = engineOptions(
+    program.command('report').argument('<run>', 'run directory').description('one HTML page about a run'),
+  )
+    .option('--out <file>', 'file to write; report.html in the run directory by default')
+    .option('--data <dir>', 'pictures to show, instead of the folder the run was trained on')
+    .option('--no-pictures', 'curves and settings only');
+  action(
+    report,
+    async () => (await import('./commands/report.js')).report,
+    (o, [run]) => ({ ...(o as object), run }) as never,
+  );
+}
+
+function addShow(program: Command): void {
+  const show = program.command('show').description('write PNG pictures of what a network sees and does');
+  const kind = (name: string, description: string): Command =>
+    show.command(name).description(description).requiredOption('--out <dir>', 'folder for the pictures');
+  const withImages = (command: Command): Command => command.argument('<images...>', 'image files');
+  const withCheckpoint = (command: Command): Command =>
+    engineOptions(command).requiredOption('--checkpoint <path>', 'run directory, checkpoint or .safetensors file');
+  const images = <T>(o: T, args: string[]): T => ({ ...o, images: args });
+
+  const neighbours = withCheckpoint(withImages(kind('neighbours', 'pictures of a folder most like the given ones')))
+    .requiredOption('--data <dir>', 'pictures to look through')
+    .option('--k <n>', 'neighbours of each picture', whole('k'), 8)
+    .option('--limit <n>', 'pictures to look through at most, evenly spread', whole('limit'), 5000);
+  action(neighbours, async () => (await import('./commands/show.js')).showNeighbours, images);
+
+  const attention = withCheckpoint(
+    withImages(kind('attention', 'what the CLS token looks at in the last block, head by head')),
+  ).option('--image-size <n>', 'side of the pictures; as in training by default', whole('image-size'));
+  action(attention, async () => (await import('./commands/show.js')).showAttention, images);
+
+  const dynamics = kind('dynamics', 'curves of a run').requiredOption('--checkpoint <run>', 'run directory');
+  action(dynamics, async () => (await import('./commands/show.js')).showDynamics);
+
+  const augment = withImages(kind('augment', 'the views that training makes of a picture'))
+    .option('--checkpoint <path>', 'run whose settings to take')
+    .option('--recipe <name>', 'recipe whose presets to take', 'simdino')
+    .option('--preset <name>', 'settings to take, without --checkpoint')
+    .option('--draws <n>', 'times each picture is drawn', whole('draws'), 3)
+    .option('--seed <n>', 'seed of everything random', whole('seed', 0));
+  action(augment, async () => (await import('./commands/show.js')).showAugment, images);
 }
 
 /** The whole command line as a commander program. */
@@ -109,6 +156,15 @@ export function buildProgram(): Command {
     .option('--seed <n>', 'seed of everything random', whole('seed', 0));
   action(demo, async () => (await import('./commands/demo.js')).demo);
 
+  addReport(program);
+  addShow(program);
+  const doctor = program
+    .command('doctor')
+    .description('look at everything a run needs, and say how to mend what is broken')
+    .option('--out <dir>', 'folder that runs go to', 'runs')
+    .option('--seconds <t>', 'length of the matrix product of each engine', number('seconds', { min: 0.01 }), 2);
+  action(doctor, async () => (await import('./commands/doctor.js')).doctor);
+
   return program;
 }
 
@@ -158,6 +214,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return EXIT.done;
   } catch (caught) {
     if (caught instanceof CommanderError && caught.exitCode === 0) return EXIT.done;
+    if (caught instanceof ReportedFailure) return caught.exitCode;
     const error = caught instanceof CommanderError ? usageError(caught, program) : caught;
     if (json) process.stdout.write(`${JSON.stringify(errorJson(error))}\n`);
     process.stderr.write(`${errorLine(error)}\n`);

@@ -47,7 +47,7 @@ export interface CropPool {
    *
    * @returns the batch; or the error of a picture that could not be read, its rows then being undefined
    * @throws SslError `BAD_OPTION` on a decoder that cannot be loaded or a pool that is closed, `SHAPE_MISMATCH` on a
-   * batch of another configuration, `ENGINE_FAILED` or `OUT_OF_MEMORY` when the worker died; the pool then goes on with
+   * batch of another configuration, `WORKER_DIED` or `OUT_OF_MEMORY` when the worker died; the pool then goes on with
    * a new one. (A crash of native code in a decoder takes the whole process with it.)
    */
   crops(
@@ -86,7 +86,7 @@ function workerOptions(): { filename: string; execArgv?: string[] } {
 function workerDied(source: unknown, cause: unknown): SslError {
   const text = cause instanceof Error ? cause.message : String(cause);
   const outOfMemory = cause instanceof Error && 'code' in cause && cause.code === 'ERR_WORKER_OUT_OF_MEMORY';
-  return new SslError(outOfMemory ? 'OUT_OF_MEMORY' : 'ENGINE_FAILED', {
+  return new SslError(outOfMemory ? 'OUT_OF_MEMORY' : 'WORKER_DIED', {
     where: 'augment-multicrop.crops',
     expected: `a worker that decodes ${describeSource(source)}`,
     got: `a worker that died (${text})`,

@@ -112,7 +112,7 @@ describe('createCropPool', { timeout: 20_000 }, () => {
         'fulfilled',
       ]);
       expect((results[1] as PromiseRejectedResult).reason).toMatchObject({
-        code: 'ENGINE_FAILED',
+        code: 'WORKER_DIED',
         message: expect.stringContaining('a worker that decodes die'),
       });
       expect((await pool.crops('ok', task)).crops).toBeDefined();

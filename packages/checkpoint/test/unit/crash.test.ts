@@ -75,7 +75,7 @@ describe('a disk that is full', () => {
     const { code, out, err } = await ended(children.run(SAVE_TWICE, { shell: 'ulimit -f 1000;', argument: directory }));
     expect([code, err]).toEqual([0, '']);
     const error = JSON.parse(out) as { code: string; message: string; reason: string };
-    expect(error).toMatchObject({ code: 'RUN_DIRECTORY', reason: 'EFBIG' });
+    expect(error).toMatchObject({ code: 'WRITE_FAILED', reason: 'EFBIG' });
     expect(error.message).toContain('ulimit -f');
     expect(readdirSync(join(directory, 'checkpoints'))).toEqual(['step-1']);
     expect((await loadCheckpoint(directory)).manifest?.step).toBe(1);

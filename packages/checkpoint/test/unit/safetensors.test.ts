@@ -94,7 +94,7 @@ describe('the format', () => {
     await expect(writeSafetensors(path, bad)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
     expect((await readSafetensors(path)).tensors['a'].data[0]).toBe(7);
     await expect(writeSafetensors(join(path, 'y'), good)).rejects.toMatchObject({
-      code: 'RUN_DIRECTORY',
+      code: 'WRITE_FAILED',
       details: { reason: 'ENOTDIR' },
     });
     expect(readdirSync(folder)).toEqual(['x.safetensors']);

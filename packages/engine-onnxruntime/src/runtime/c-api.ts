@@ -19,12 +19,8 @@ const FUNCTIONS = {
   CreateEnv: [3, 'ISP', 'P'],
   CreateSessionFromArray: [8, 'PPNPP', 'P'],
   CreateSessionOptions: [10, 'P', 'P'],
-  SetOptimizedModelFilePath: [11, 'PS', 'P'],
-  SetSessionExecutionMode: [13, 'PI', 'P'],
   EnableProfiling: [14, 'PS', 'P'],
   DisableMemPattern: [17, 'P', 'P'],
-  DisableCpuMemArena: [19, 'P', 'P'],
-  SetSessionLogSeverityLevel: [22, 'PI', 'P'],
   SetSessionGraphOptimizationLevel: [23, 'PI', 'P'],
   SetIntraOpNumThreads: [24, 'PI', 'P'],
   CreateTensorWithDataAsOrtValue: [49, 'PPNPNIP', 'P'],
@@ -43,7 +39,8 @@ const FUNCTIONS = {
   BindOutput: [137, 'PSP', 'P'],
   CreateAndRegisterAllocator: [144, 'PPP', 'P'],
   CreateArenaCfgV2: [164, 'PPNP', 'P'],
-  CreateMemoryInfo: [68, 'SIIIP', 'P'],
+  ReleaseArenaCfg: [157, 'P', 'V'],
+  UnregisterAllocator: [177, 'PP', 'P'],
 } as const satisfies Record<string, readonly [slot: number, parameters: string, result: string]>;
 
 type FunctionName = keyof typeof FUNCTIONS;
@@ -55,6 +52,8 @@ type Koffi = (typeof import('koffi'))['default'];
 /** Version of the function table asked for; old enough for every release with the functions above. */
 const API_VERSION = 16;
 const LOG_ERRORS_ONLY = 3;
+const PLAIN_ALLOCATOR = 0;
+const ARENA_ALLOCATOR = 1;
 
 const C_TYPES: Record<string, string> = { P: 'void*', S: 'const char*', I: 'int', N: 'size_t', V: 'void' };
 
@@ -75,6 +74,8 @@ export class OrtApi {
   readonly version: string;
   readonly #functions: Readonly<Record<FunctionName, NativeFunction>>;
   readonly #environment: Pointer;
+  readonly #arenaInfo: Pointer;
+  #arenaUsers = 0;
   readonly memoryInfo: Pointer;
   readonly addressOf: AddressOf;
   readonly library: LibraryHandle;
@@ -97,20 +98,8 @@ export class OrtApi {
       }),
     ) as Record<FunctionName, NativeFunction>;
     this.#environment = this.make('CreateEnv', LOG_ERRORS_ONLY, 'selfsup');
-    this.memoryInfo = this.make('CreateCpuMemoryInfo', 0, 0);
-    if (process.env.ARENA) {
-      const spec = JSON.parse(process.env.ARENA) as Record<string, number>;
-      const keys = Object.keys(spec).map((k) => Buffer.from(k + '\0'));
-      const kp = BigUint64Array.from(keys.map((k) => koffi.address(k)));
-      const vp = BigUint64Array.from(Object.values(spec).map((v) => BigInt(v)));
-      const cfg = this.make('CreateArenaCfgV2', kp, vp, keys.length);
-      const mi = this.make('CreateCpuMemoryInfo', 1, 0);
-      this.call('CreateAndRegisterAllocator', this.#environment, mi, cfg);
-    }
-    if (process.env.MALLOPT) {
-      const libc = koffi.load('libc.so.6'); const f = libc.func('int mallopt(int, int)');
-      for (const [k, v] of JSON.parse(process.env.MALLOPT)) console.log('mallopt', k, v, f(k, v));
-    }
+    this.memoryInfo = this.make('CreateCpuMemoryInfo', PLAIN_ALLOCATOR, 0);
+    this.#arenaInfo = this.make('CreateCpuMemoryInfo', ARENA_ALLOCATOR, 0);
   }
 
   static #shared: Promise<OrtApi> | undefined;
@@ -127,6 +116,25 @@ export class OrtApi {
 
   get environment(): Pointer {
     return this.#environment;
+  }
+
+  /**
+   * Counts a user of the arena that all sessions share. Memory freed in one step is used again in the next, without a
+   * page fault; what sessions of one step hold one after the other is held once.
+   */
+  acquireArena(): void {
+    if (this.#arenaUsers++ > 0) return;
+    const settings = this.make('CreateArenaCfgV2', new BigUint64Array(1), new BigUint64Array(1), 0);
+    try {
+      this.call('CreateAndRegisterAllocator', this.#environment, this.#arenaInfo, settings);
+    } finally {
+      this.release('ReleaseArenaCfg', settings);
+    }
+  }
+
+  /** Gives the arena's memory back when its last user has gone. */
+  releaseArena(): void {
+    if (--this.#arenaUsers === 0) this.call('UnregisterAllocator', this.#environment, this.#arenaInfo);
   }
 
   /** Calls a function that returns a status. @throws SslError `ENGINE_FAILED`, `OUT_OF_MEMORY` */

@@ -78,7 +78,13 @@ export class NativeRuntime implements Runtime {
     outputs: readonly Binding[],
     options: SessionOptions,
   ): Promise<Session> {
-    return new NativeSession(this.#api, await openSession(this.#api, model, options), inputs, outputs);
+    this.#api.acquireArena();
+    try {
+      return new NativeSession(this.#api, await openSession(this.#api, model, options), inputs, outputs);
+    } catch (problem) {
+      this.#api.releaseArena();
+      throw problem;
+    }
   }
 }
 
@@ -110,6 +116,7 @@ class NativeSession implements Session {
       this.#api.release('ReleaseIoBinding', this.#binding);
       for (const value of this.#values) this.#api.release('ReleaseValue', value);
       this.#api.release('ReleaseSession', this.#session);
+      this.#api.releaseArena();
       this.#memory.length = 0;
     }
     return Promise.resolve();
@@ -135,11 +142,9 @@ class NativeSession implements Session {
 async function openSession(api: OrtApi, model: Uint8Array, options: SessionOptions): Promise<Pointer> {
   const settings = api.make('CreateSessionOptions');
   try {
-    // With the arena and the memory pattern a training step takes twice the time and the memory: everything is held
-    // for its widest moment.
-    if (process.env.ARENA) api.call('AddSessionConfigEntry', settings, 'session.use_env_allocators', '1'); else
-    api.call('DisableCpuMemArena', settings);
-    if (!process.env.PATTERN) api.call('DisableMemPattern', settings);
+    // The memory pattern reserves everything for its widest moment: it costs half as much memory again.
+    api.call('DisableMemPattern', settings);
+    api.call('AddSessionConfigEntry', settings, 'session.use_env_allocators', '1');
     api.call('SetIntraOpNumThreads', settings, options.threads);
     api.call('SetSessionGraphOptimizationLevel', settings, OPTIMIZATION[options.optimization]);
     for (const [key, value] of Object.entries(options.config)) {

@@ -41,9 +41,23 @@ export function resolveConfig({ recipe, preset, overrides = [] }: ResolveOptions
   const chosen = pickNamed(where, `a preset of ${recipe}`, preset ?? defaultPreset, presets);
   let config = chosen.config;
   for (const layer of overrides) config = mergeConfig(where, config, layer, OPTIONAL_KEYS);
+  const names = (key: string): boolean => overrides.some((layer) => layer[key] !== undefined);
+  if (names('batchSize') && !names('groups')) {
+    config = { ...config, groups: groupsOfSameSize(chosen.config, config.batchSize) };
+  }
   pickNamed(where, 'an architecture', config.arch, VIT_ARCHITECTURES);
   checkConfig(where, config);
   return { config, source: chosen.source };
+}
+
+/**
+ * Groups for another batch size: as many as keep a group at least as large as the preset's, since its statistics are what
+ * the method depends on.
+ */
+function groupsOfSameSize({ batchSize, groups }: RecipeConfig, newBatchSize: number): number {
+  let most = Math.max(1, Math.floor(newBatchSize / (batchSize / groups)));
+  while (newBatchSize % most !== 0) most--;
+  return most;
 }
 
 function checkConfig(where: string, config: RecipeConfig): void {

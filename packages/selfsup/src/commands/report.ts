@@ -9,7 +9,7 @@ import { runPictures } from '../report/run-pictures.js';
 import { readRun, type RunRecord } from '../report/run-record.js';
 import { writeWhole } from '../show/write-file.js';
 import type { Output } from '../terminal/output.js';
-import { createProgress } from '../terminal/progress.js';
+import { createProgress, type Progress } from '../terminal/progress.js';
 
 export interface ReportFlags extends EngineChoice {
   readonly run: string;
@@ -34,14 +34,20 @@ function asksForTheImpossible(error: unknown, flags: ReportFlags): boolean {
 async function pictures(run: RunRecord, flags: ReportFlags): Promise<ReportContent['pictures']> {
   if (!flags.pictures) return { missing: 'Left out: the report was made with --no-pictures.' };
   if (run.checkpointSteps.length === 0) return { missing: 'They need a checkpoint, and none has been saved yet.' };
-  const progress = createProgress({ label: 'pictures', total: 0 });
+  let progress: Progress | undefined;
   try {
-    return await runPictures(run, { ...flags, onProgress: (done, total) => progress.update(done, `of ${total}`) });
+    return await runPictures(run, {
+      ...flags,
+      onProgress: (done, total) => {
+        progress ??= createProgress({ label: 'pictures', total });
+        progress.update(done);
+      },
+    });
   } catch (error) {
     if (asksForTheImpossible(error, flags)) throw error;
     return { missing: `They could not be made: ${error instanceof Error ? error.message : String(error)}` };
   } finally {
-    progress.finish();
+    progress?.finish();
   }
 }
 
@@ -74,7 +80,8 @@ export async function report(flags: ReportFlags, output: Output): Promise<void> 
       badFiles: run.badFiles.length,
       damagedLines: run.damagedLines,
       notes: run.notes,
-      pictures: 'missing' in shown ? shown.missing : { neighbours: shown.neighbours.length, attention: shown.attention.length },
+      pictures:
+        'missing' in shown ? shown.missing : { neighbours: shown.neighbours.length, attention: shown.attention.length },
       bytes: Buffer.byteLength(page),
     },
     `wrote ${out} (${(Buffer.byteLength(page) / 1024).toFixed(0)} KB)`,

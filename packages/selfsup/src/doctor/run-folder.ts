@@ -50,8 +50,7 @@ export async function checkRunFolder(path: string): Promise<Check> {
     const says = `${folder}: writes ${Math.round(bytesPerSecond / 2 ** 20)} MB/s, ${gigabytes(freeBytes)} free`;
     if (freeBytes < LITTLE_SPACE)
       return { name, status: 'warning', says, fix: 'free some space, or train with --out on another disk', facts };
-    if (bytesPerSecond < SLOW)
-      return { name, status: 'warning', says, fix: 'train with --out on a local disk', facts };
+    if (bytesPerSecond < SLOW) return { name, status: 'warning', says, fix: 'train with --out on a local disk', facts };
     return { name, status: 'ok', says, facts };
   } catch (cause) {
     const fix = 'check permissions and free space, or train with --out in another folder';

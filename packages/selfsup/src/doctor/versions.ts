@@ -4,7 +4,13 @@ import { dirname, join } from 'node:path';
 import { reason, type Check } from './check.js';
 
 /** Libraries whose versions matter when something goes wrong. */
-const LIBRARIES = ['@tensorflow/tfjs-core', '@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm', 'onnxruntime-node', 'sharp'];
+const LIBRARIES = [
+  '@tensorflow/tfjs-core',
+  '@tensorflow/tfjs',
+  '@tensorflow/tfjs-backend-wasm',
+  'onnxruntime-node',
+  'sharp',
+];
 
 interface Package {
   readonly name: string;
@@ -73,7 +79,8 @@ export function checkLibraries(): Check {
     .map(([name, version]) => `${name.replace('@tensorflow/', '')} ${version}`)
     .join(', ');
   const fix = 'reinstall with npm ci (or npm install selfsup)';
-  if (missing.length > 0) return { name: 'libraries', status: 'failed', says: `missing: ${missing.join(', ')}`, fix, facts };
+  if (missing.length > 0)
+    return { name: 'libraries', status: 'failed', says: `missing: ${missing.join(', ')}`, fix, facts };
   try {
     const copies = tfjsCopies();
     if (copies.length > 1) {

@@ -51,7 +51,7 @@ const BATCH = 16;
 /** Pictures to look for neighbours in: as many as some seconds of work allow, within these bounds. */
 const LEAST_BANK = 64;
 const MOST_BANK = 1000;
-const FLOPS = { onnxruntime: 4e12, others: 1e11 } as const;
+const FLOPS = { onnxruntime: 4e12, others: 3e10 } as const;
 
 /** What `demo` writes in the place of a data folder. */
 const EMOJI = 'emoji';

@@ -1,6 +1,6 @@
 import type { RgbImage } from '@selfsup/datasets';
 import { meanOfHeads } from './attention-maps.js';
-import { heatMap, overlaid, type PatchValues } from './heat-map.js';
+import { heatMap, type PatchValues } from './heat-map.js';
 import { sheet } from './picture-svg.js';
 
 const PAD = 10;

@@ -1,0 +1,133 @@
+import '@tensorflow/tfjs';
+import type { HostTensor } from '@selfsup/core';
+import type { FixtureCase } from '@selfsup/test-kit';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** An array on the host with its shape, of any precision. */
+export interface HostNumbers {
+  readonly shape: readonly number[];
+  readonly data: ArrayLike<number>;
+}
+
+export type NamedNumbers = Readonly<Record<string, HostNumbers>>;
+export type NamedTensors = Record<string, tf.Tensor>;
+
+/** A function with the numbers to expect of it. Nothing is read on the way, so it can be traced as well as run. */
+export interface GoldenFunction {
+  readonly name: string;
+  /** float32 once they are tensors. */
+  readonly inputs: NamedNumbers;
+  readonly compute: (inputs: NamedTensors) => NamedTensors;
+  readonly check: (outputs: Record<string, HostTensor>) => void;
+}
+
+/** State and outputs after a call. */
+export interface Found {
+  readonly state: Record<string, HostTensor>;
+  readonly outputs: Record<string, HostTensor>;
+}
+
+/** A step with state, called several times in a row; like {@link GoldenFunction} otherwise. */
+export interface GoldenSequence {
+  readonly name: string;
+  readonly state: NamedNumbers;
+  /** Inputs of every call: the same names and shapes. */
+  readonly calls: readonly NamedNumbers[];
+  readonly step: (state: NamedTensors, inputs: NamedTensors) => { state: NamedTensors; outputs: NamedTensors };
+  readonly check: (found: Found, call: number) => void;
+}
+
+/** Runs a function on the current backend. */
+export function runEagerly({ inputs, compute }: GoldenFunction): Record<string, HostTensor> {
+  return tidied(() => toHosts(compute(toTensors(inputs))));
+}
+
+/** Runs the calls of a sequence on the current backend. */
+export function replayEagerly({ state, calls, step }: GoldenSequence): Found[] {
+  let kept = state;
+  return calls.map((inputs) => {
+    const found = tidied(() => {
+      const result = step(toTensors(kept), toTensors(inputs));
+      return { state: toHosts(result.state), outputs: toHosts(result.outputs) };
+    });
+    kept = found.state;
+    return found;
+  });
+}
+
+/** Value and gradients of a scalar function of the named tensors it closes over; zeros where no gradient arrives. */
+export function gradientsOf(
+  inputs: Readonly<NamedTensors>,
+  f: () => tf.Tensor,
+): { value: tf.Tensor; gradients: NamedTensors } {
+  const names = Object.keys(inputs);
+  const { value, grads } = tf.engine().gradients(
+    () => tf.tidy(f),
+    names.map((name) => inputs[name]),
+    undefined,
+    true,
+  );
+  const found = grads as (tf.Tensor | null | undefined)[];
+  return {
+    value,
+    gradients: Object.fromEntries(names.map((name, i) => [name, found[i] ?? tf.zerosLike(inputs[name])])),
+  };
+}
+
+/** Entries with a prefix before their names. */
+export function prefixed<T>(prefix: string, entries: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [prefix + name, value]));
+}
+
+/** Entries below a prefix, without it. */
+export function under<T>(prefix: string, entries: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(entries)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, value]) => [name.slice(prefix.length), value]),
+  );
+}
+
+/** The tensors of a fixture below a prefix, without it. */
+export function below(fixture: FixtureCase, prefix: string): NamedNumbers {
+  return under(prefix, fixture.tensors());
+}
+
+/** Numbers in another shape. */
+export function reshaped({ data }: HostNumbers, shape: readonly number[]): HostNumbers {
+  return { shape, data };
+}
+
+/** A number as an input. */
+export function scalarNumber(value: number): HostNumbers {
+  return { shape: [], data: [value] };
+}
+
+/** float32 tensors of named arrays. */
+export function toTensors(arrays: NamedNumbers): NamedTensors {
+  return Object.fromEntries(
+    Object.entries(arrays).map(([name, { shape, data }]) => [
+      name,
+      tf.tensor(Float32Array.from(data), [...shape], 'float32'),
+    ]),
+  );
+}
+
+function toHosts(tensors: Readonly<NamedTensors>): Record<string, HostTensor> {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [
+      name,
+      { shape: tensor.shape, dtype: 'f32', data: tensor.dataSync<'float32'>() },
+    ]),
+  );
+}
+
+/** `tf.tidy` for functions that return plain data. */
+function tidied<T>(f: () => T): T {
+  tf.engine().startScope();
+  try {
+    return f();
+  } finally {
+    tf.engine().endScope();
+  }
+}
