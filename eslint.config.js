@@ -29,6 +29,8 @@ export default tseslint.config(
   },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
+  // Constants are written with all digits their source gives.
+  { rules: { 'no-loss-of-precision': 'off' } },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommended],
@@ -41,7 +43,7 @@ export default tseslint.config(
   },
   {
     files: ['packages/*/{src,test}/**/*.ts', 'tools/*/{src,test}/**/*.ts', 'examples/*/{src,test}/**/*.ts'],
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/no-floating-promises': 'error',

@@ -28,11 +28,11 @@ function addReports(script) {
       continue;
     }
     const report = readJson(path);
-    // A file that could not be loaded has failed without a failed test in it.
+    // A file that could not be loaded has failed without a failed test in it; a workspace without tests has, too.
     const broken = report.testResults.filter(
       (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
     ).length;
-    const failed = report.numFailedTests + broken;
+    const failed = report.numFailedTests + broken + (report.numTotalTests === 0 && broken === 0 ? 1 : 0);
     console.log(`${folder}: ${report.numPassedTests} passed, ${failed} failed`);
     total.passed += report.numPassedTests;
     total.failed += failed;

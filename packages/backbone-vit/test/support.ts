@@ -1,32 +1,18 @@
 import '@tensorflow/tfjs';
 import '@selfsup/test-kit';
 import type { HostTensor, Specs } from '@selfsup/core';
-import type { FixtureCase, FixtureJson, FixtureTensor } from '@selfsup/test-kit';
+import type { FixtureCase, FixtureJson } from '@selfsup/test-kit';
 import { expect } from 'vitest';
 import * as tf from '@tensorflow/tfjs-core';
-import { vitConfig, type VitConfig, type VitOverrides } from '@selfsup/backbone-vit';
+import { vitConfig, type VitConfig, type VitOutput, type VitOverrides, type VitTokens } from '@selfsup/backbone-vit';
 
-/** A fixture's tensor, whatever its dtype, as float32. */
-export function hostOf({ shape, data }: FixtureTensor): HostTensor {
-  return { shape, dtype: 'f32', data: Float32Array.from(data as ArrayLike<number>, Number) };
-}
-
-export function toTensor({ shape, data }: HostTensor): tf.Tensor {
+function toTensor({ shape, data }: HostTensor): tf.Tensor {
   return tf.tensor(Float32Array.from(data), [...shape]);
 }
 
 /** NCHW pictures of a fixture as NHWC. */
-export function toImages(fixture: FixtureCase, name: string): tf.Tensor4D {
-  return tf.transpose(toTensor(hostOf(fixture.tensor(name))), [0, 2, 3, 1]) as tf.Tensor4D;
-}
-
-/** All tensors of a fixture below a prefix, by the rest of their names. */
-export function below(fixture: FixtureCase, prefix: string): Record<string, HostTensor> {
-  return Object.fromEntries(
-    Object.entries(fixture.tensors())
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), hostOf(tensor)]),
-  );
+export function toImages(pictures: tf.Tensor): tf.Tensor4D {
+  return tf.transpose(pictures, [0, 2, 3, 1]) as tf.Tensor4D;
 }
 
 export function toTensors(hosts: Readonly<Record<string, HostTensor>>): Record<string, tf.Tensor> {
@@ -63,32 +49,15 @@ export function configOf({ hyper: h }: FixtureJson, flavour: 'dino' | 'dinov2'):
   });
 }
 
-/** Value and gradients of a scalar function of named tensors. */
-export function gradientsOf(
-  inputs: Readonly<Record<string, tf.Tensor>>,
-  f: () => tf.Tensor,
-): { value: number; gradients: Record<string, tf.Tensor> } {
-  const names = Object.keys(inputs);
-  const { value, grads } = tf.engine().gradients(
-    () => tf.tidy(f),
-    names.map((name) => inputs[name]),
-    undefined,
-    true,
-  );
-  return { value: value.dataSync()[0], gradients: Object.fromEntries(names.map((name, i) => [name, grads[i]])) };
+/** All tokens in the authors' order. */
+export function joined({ cls, registers, patches }: VitTokens): tf.Tensor3D {
+  return tf.concat([tf.expandDims(cls, 1), ...(registers ? [registers] : []), patches] as tf.Tensor3D[], 1);
 }
 
-/** All tokens in the authors' order. */
-export function joined({
-  cls,
-  registers,
-  patches,
-}: {
-  cls: tf.Tensor2D;
-  registers?: tf.Tensor3D;
-  patches: tf.Tensor3D;
-}): tf.Tensor3D {
-  return tf.concat([tf.expandDims(cls, 1), ...(registers ? [registers] : []), patches] as tf.Tensor3D[], 1);
+/** The tokens before the final norm, which were asked for. */
+export function definedPreNorm({ preNorm }: VitOutput): VitTokens {
+  if (preNorm === undefined) throw new Error('asked for the tokens before the norm');
+  return preNorm;
 }
 
 /** Names and shapes of the state dict; the authors' programs differ in the order. */

@@ -49,4 +49,4 @@ export {
   type DatasetFeatures,
 } from './evaluation/dataset-features.js';
 export { loadBackbone, type LoadedBackbone, type LoadBackboneOptions } from './evaluation/load-backbone.js';
-export { prepareTraining, syntheticBatch, type Training } from './training/prepare.js';
+export { prepareTraining, syntheticBatch, trainingStateSpecs, type Training } from './training/prepare.js';

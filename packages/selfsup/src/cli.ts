@@ -176,7 +176,10 @@ function quiet(command: Command): void {
 
 /** commander's complaints as our errors: one line with a fix. */
 function usageError(error: CommanderError, program: Command): SslError {
-  const text = error.message.replace(/^error: /, '').replace(/\s+/g, ' ');
+  const text = error.message
+    .replace(/^error: /, '')
+    .replace('(outputHelp)', 'a command without its subcommand')
+    .replace(/\s+/g, ' ');
   const suggestion = /\(Did you mean (.*?)\?\)/.exec(text)?.[1];
   const unknown = /unknown command '(.*?)'/.exec(text)?.[1];
   const near =
@@ -184,7 +187,7 @@ function usageError(error: CommanderError, program: Command): SslError {
       ? undefined
       : nearestName(
           unknown,
-          program.commands.map((c) => c.name()),
+          program.commands.flatMap((c) => [c, ...c.commands]).map((c) => c.name()),
         );
   const fix = suggestion ?? near;
   return new SslError('BAD_OPTION', {

@@ -1,3 +1,4 @@
+import './quiet-tfjs.js';
 export { notCloseReason, type AllcloseOptions, type Numbers } from './allclose.js';
 export { dataDirectory, describeWithData } from './data.js';
 export { FixtureCase, fixtureCases, type FixtureJson } from './fixtures.js';

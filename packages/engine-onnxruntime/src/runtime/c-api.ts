@@ -51,7 +51,7 @@ type Koffi = (typeof import('koffi'))['default'];
 
 /** Version of the function table asked for; old enough for every release with the functions above. */
 const API_VERSION = 16;
-const LOG_ERRORS_ONLY = 3;
+const LOG_FATAL_ONLY = 4;
 const PLAIN_ALLOCATOR = 0;
 const ARENA_ALLOCATOR = 1;
 
@@ -97,7 +97,7 @@ export class OrtApi {
         return [name, koffi.decode(pointer, koffi.proto(C_TYPES[result], types)) as NativeFunction];
       }),
     ) as Record<FunctionName, NativeFunction>;
-    this.#environment = this.make('CreateEnv', LOG_ERRORS_ONLY, 'selfsup');
+    this.#environment = this.make('CreateEnv', LOG_FATAL_ONLY, 'selfsup');
     this.memoryInfo = this.make('CreateCpuMemoryInfo', PLAIN_ALLOCATOR, 0);
     this.#arenaInfo = this.make('CreateCpuMemoryInfo', ARENA_ALLOCATOR, 0);
   }

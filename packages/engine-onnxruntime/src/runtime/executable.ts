@@ -50,16 +50,15 @@ class GraphMemory {
 
   /** Makes memory for the outputs of the first phase. */
   first(file: OnnxFile): Binding[] {
-    const bindings = file.outputs.map((port) => {
-      const block = this.#allocate(port.dtype, port.shape);
-      this.#values.set(port.value, block);
-      return bindingOf(port, block);
+    const blocks = file.outputs.map((port) => this.#allocate(port.dtype, port.shape));
+    file.outputs.forEach(({ value }, i) => {
+      // An input that is a metric as well is copied into the metric, but read where it came in.
+      if (!this.#values.has(value)) this.#values.set(value, blocks[i]);
     });
     for (const { kind, name, value } of this.#graph.results) {
-      const block = this.#values.get(value);
-      if (kind === 'metric' && block !== undefined) this.metrics.set(name, block);
+      if (kind === 'metric') this.metrics.set(name, blocks[file.outputs.findIndex((port) => port.value === value)]);
     }
-    return bindings;
+    return file.outputs.map((port, i) => bindingOf(port, blocks[i]));
   }
 
   /** The outputs of the second phase: the state itself where that is safe. */
@@ -109,7 +108,8 @@ function readBy(graph: Graph, nodes: Phases['first'], results: readonly FileResu
   return [...graph.inputs, ...also].filter((id) => read.has(id));
 }
 
-function firstFile(graph: Graph, { first, crossing }: Phases): OnnxFile {
+/** The file of the first phase. */
+export function firstFile(graph: Graph, { first, crossing }: Phases): OnnxFile {
   const values = new Set([...graph.results.filter((r) => r.kind === 'metric').map((r) => r.value), ...crossing]);
   const results = [...values].map((value) => ({ key: String(value), value, element: graph.values[value].dtype }));
   const inputs = readBy(graph, first, results, []);
@@ -162,12 +162,17 @@ export class OrtExecutable implements Executable {
   readonly store: OrtStateStore;
   readonly #memory: GraphMemory;
   readonly #specs: Specs;
-  readonly #first: Session;
+  /** Undefined when there is nothing but state to move. */
+  readonly #first: Session | undefined;
   readonly #second: Session | undefined;
   readonly #options: ExecutableOptions;
   #disposed = false;
 
-  private constructor(memory: GraphMemory, first: Session, second: Session | undefined, options: ExecutableOptions) {
+  private constructor(
+    memory: GraphMemory,
+    [first, second]: readonly (Session | undefined)[],
+    options: ExecutableOptions,
+  ) {
     this.store = options.store;
     this.#memory = memory;
     this.#specs = Object.fromEntries(
@@ -181,22 +186,23 @@ export class OrtExecutable implements Executable {
   /** @throws SslError `UNSUPPORTED`, `ENGINE_FAILED`, `OUT_OF_MEMORY`, `UNKNOWN_NAME`, `SHAPE_MISMATCH` */
   static async create(graph: Graph, options: ExecutableOptions): Promise<OrtExecutable> {
     checkCommit(graph, options.commitIf);
-    const { runtime, session } = options;
-    const settings = (phase: string): SessionOptions =>
-      session.profile === undefined ? session : { ...session, profile: `${session.profile}-${phase}` };
     const phases = planPhases(graph);
     const memory = new GraphMemory(graph, options);
+    const open = (phase: string, file: OnnxFile, outputs: Binding[]): Promise<Session> => {
+      const { profile } = options.session;
+      const settings = profile === undefined ? options.session : { ...options.session, profile: `${profile}-${phase}` };
+      return options.runtime.createSession(file.bytes, memory.inputs(file), outputs, settings);
+    };
     const file = firstFile(graph, phases);
     const outputs = memory.first(file);
-    const first = await runtime.createSession(file.bytes, memory.inputs(file), outputs, settings('first'));
-    if (phases.updates.length === 0) return new OrtExecutable(memory, first, undefined, options);
+    const first = outputs.length === 0 ? undefined : await open('first', file, outputs);
+    if (phases.updates.length === 0) return new OrtExecutable(memory, [first], options);
     try {
       const update = secondFile(graph, phases);
-      const targets = memory.second(update, phases);
-      const second = await runtime.createSession(update.bytes, memory.inputs(update), targets, settings('second'));
-      return new OrtExecutable(memory, first, second, options);
+      const second = await open('second', update, memory.second(update, phases));
+      return new OrtExecutable(memory, [first, second], options);
     } catch (problem) {
-      await first.dispose();
+      await first?.dispose();
       throw problem;
     }
   }
@@ -206,7 +212,7 @@ export class OrtExecutable implements Executable {
     return this.store.exclusively(async () => {
       if (this.#disposed) throw disposedError();
       for (const [name, block] of this.#memory.batch) block.data.set(batch[name]);
-      await this.#first.run();
+      await this.#first?.run();
       if (this.#second !== undefined && this.#commits()) {
         await this.#second.run();
         for (const { from, to } of this.#memory.copies) to.data.set(from.data);
@@ -219,7 +225,7 @@ export class OrtExecutable implements Executable {
     if (this.#disposed) return;
     await this.store.settled();
     this.#disposed = true;
-    await this.#first.dispose();
+    await this.#first?.dispose();
     await this.#second?.dispose();
     this.#options.onDispose();
   }

@@ -43,7 +43,7 @@ export class ScriptRuntime implements Runtime {
         enableMemPattern: false,
         intraOpNumThreads: threads,
         graphOptimizationLevel: optimization,
-        logSeverityLevel: 3,
+        logSeverityLevel: 4,
         extra: { ...config },
         ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
       }),

@@ -9,6 +9,8 @@ export type TeacherPolicy = 'ema' | 'student-stopgrad' | 'none';
 
 /** A run's length and warm-up: in epochs (of the given data) or in steps; steps win when both are given. */
 export interface LengthConfig {
+  /** Steps that count as an epoch (DINOv2: 1250); left out: one pass over the data. */
+  readonly stepsPerEpoch?: number;
   readonly epochs?: number;
   readonly steps?: number;
   readonly warmupEpochs?: number;
@@ -29,6 +31,14 @@ export interface OptimizerConfig {
   readonly epsilon: number;
 }
 
+/** The optimiser of the second generation: deeper layers learn faster. */
+export interface LayerwiseOptimizerConfig extends OptimizerConfig {
+  /** Factor of the learning rate per layer below the top. */
+  readonly layerDecay: number;
+  /** Further factor of the patch embedding. */
+  readonly patchEmbedMultiplier: number;
+}
+
 export interface CodingRateLossConfig {
   /** The code's eps (the square of the paper's epsilon). */
   readonly codingRateEps: number;
@@ -47,6 +57,29 @@ export interface DinoLossConfig {
   /** Temperature of the teacher: from `start` to `end` over `warmupEpochs` epochs, moving once per epoch. */
   readonly teacherTemperature: { readonly start: number; readonly end: number; readonly warmupEpochs: number };
   readonly centerMomentum: number;
+}
+
+export interface DinoV2LossConfig extends DinoLossConfig {
+  /** How the teacher's outputs become targets. */
+  readonly targets: 'centering' | 'sinkhorn-knopp';
+  /** Weights of the terms: CLS tokens, masked patches, spreading of the CLS tokens (KoLeo). */
+  readonly clsWeight: number;
+  readonly patchWeight: number;
+  readonly koleoWeight: number;
+}
+
+export interface SimDinoV2LossConfig extends CodingRateLossConfig {
+  /** Weights of the terms: CLS tokens, masked patches. */
+  readonly clsWeight: number;
+  readonly patchWeight: number;
+}
+
+/** Which patches of the student's global views are masked, in random blocks. */
+export interface MaskConfig {
+  /** Share of the views with a mask. */
+  readonly probability: number;
+  /** Share of masked patches, from the lightest to the heaviest mask. */
+  readonly ratio: readonly [number, number];
 }
 
 export interface HeadConfig {
@@ -106,8 +139,38 @@ export interface DinoConfig extends CommonConfig {
   readonly loss: DinoLossConfig;
 }
 
+/** What the recipes of the second generation add: masked patches, a head for them, learning rates by layer. */
+export interface MaskedConfig extends CommonConfig {
+  readonly optimizer: LayerwiseOptimizerConfig;
+  readonly masks: MaskConfig;
+}
+
+/** DINOv2: DINO's loss for CLS tokens, iBOT's for masked patches, KoLeo. */
+export interface DinoV2Config extends MaskedConfig {
+  readonly recipe: 'dinov2';
+  readonly head: PrototypeHeadConfig;
+  /** Head of the patches; left out: `head` serves both. */
+  readonly patchHead?: Omit<PrototypeHeadConfig, 'freezeEpochs'>;
+  readonly loss: DinoV2LossConfig;
+}
+
+/** SimDINOv2: SimDINO's loss for CLS tokens, alignment of masked patches. */
+export interface SimDinoV2Config extends MaskedConfig {
+  readonly recipe: 'simdinov2';
+  readonly head: HeadConfig;
+  /** Head of the patches; left out: `head` serves both. */
+  readonly patchHead?: HeadConfig;
+  readonly loss: SimDinoV2LossConfig;
+}
+
+/** Recipes that learn from CLS tokens alone. */
+export type FirstGenerationConfig = SimDinoConfig | DinoConfig;
+
+/** Recipes that learn from masked patches too. */
+export type SecondGenerationConfig = DinoV2Config | SimDinoV2Config;
+
 /** A complete description of a run. */
-export type RecipeConfig = SimDinoConfig | DinoConfig;
+export type RecipeConfig = FirstGenerationConfig | SecondGenerationConfig;
 
 /** What a preset says about itself. */
 export interface Preset {

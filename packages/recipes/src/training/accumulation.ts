@@ -10,9 +10,10 @@ import {
   studentGradients,
   targetsFor,
   teacherOutputs,
+  updateClipped,
   type DistillationOptions,
 } from './distillation-step.js';
-import { networkStateSpecs, FINITE, trainedNames, updateBatchSpecs, updateNetworks } from './update.js';
+import { networkStateSpecs, FINITE, trainedNames, updateBatchSpecs } from './update.js';
 import { prefixed, under } from './networks.js';
 
 /** A training step however it is computed: batch arrays of the whole step in, metrics out. */
@@ -144,7 +145,7 @@ export async function accumulatedProgram(
   /** Update from the sums, which start at zero again. */
   const update: Step = (all, { loss, teacherMean, ...batch }) => {
     const gradients = under('accumulated.', all);
-    const { state: next, metrics } = updateNetworks(config, networks, gradients, loss, all, batch);
+    const { state: next, metrics } = updateClipped(options, gradients, loss, all, batch);
     const zeros = Object.fromEntries(
       Object.entries(gradients).map(([name, g]) => [`accumulated.${name}`, tf.zerosLike(g)]),
     );

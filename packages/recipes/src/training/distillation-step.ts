@@ -1,15 +1,16 @@
 import type { NamedTensors, Step } from '@selfsup/compile';
 import type { Specs } from '@selfsup/core';
 import { stopGradient } from '@selfsup/ops';
+import { clipScalesPerTensor } from '@selfsup/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { RecipeConfig } from '../config/types.js';
+import type { FirstGenerationConfig } from '../config/types.js';
 import { cropSets, multiCropOutputs, type CropOutputs, type CropSet } from './crops.js';
 import type { Method } from './method.js';
 import { under, type Networks } from './networks.js';
 import { networkStateSpecs, trainedNames, updateBatchSpecs, updateNetworks } from './update.js';
 
 export interface DistillationOptions {
-  readonly config: RecipeConfig;
+  readonly config: FirstGenerationConfig;
   readonly networks: Networks;
   readonly method: Method;
 }
@@ -88,6 +89,18 @@ export function diagnostics(
   return { features, termGradientNorms: tf.stack(norms) };
 }
 
+/** Clipping per tensor, AdamW, EMA; norms are those of the trained parameters. */
+export function updateClipped(
+  { config, networks }: DistillationOptions,
+  gradients: NamedTensors,
+  loss: tf.Tensor,
+  state: NamedTensors,
+  batch: NamedTensors,
+): ReturnType<typeof updateNetworks> {
+  const clipped = clipScalesPerTensor(gradients, config.optimizer.clipNorm);
+  return updateNetworks(config, networks, gradients, clipped, trainedNames(networks), loss, state, batch);
+}
+
 /** Mean over all rows of both global views, `[1, d]`. */
 export function meanRow(targets: tf.Tensor3D): tf.Tensor2D {
   return tf.mean(tf.reshape(targets, [-1, targets.shape[2]]), 0, true);
@@ -103,7 +116,7 @@ export function meanRow(targets: tf.Tensor3D): tf.Tensor2D {
  * `termGradientNorms` [terms], `finite`.
  */
 export function distillationStep(options: DistillationOptions): Step {
-  const { config, networks, method } = options;
+  const { method } = options;
   return (state, batch) => {
     const sets = cropSets(batch);
     const batchSize = sets[0].images.shape[0] / 2;
@@ -119,7 +132,7 @@ export function distillationStep(options: DistillationOptions): Step {
       return objective.loss;
     });
     const targets = targetsFor(options, student.outputs, teacher);
-    const update = updateNetworks(config, networks, gradients, loss, state, batch);
+    const update = updateClipped(options, gradients, loss, state, batch);
     const result = {
       state: { ...update.state, ...method.nextState?.(meanRow(targets), state) },
       metrics: {

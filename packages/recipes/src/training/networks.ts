@@ -2,18 +2,22 @@ import { vit, vitConfig, type Vit } from '@selfsup/backbone-vit';
 import { Rng, type HostTensor, type Specs } from '@selfsup/core';
 import { projectionHead, type ProjectionHead } from '@selfsup/ema-distill';
 import { dinoParameterRule, parameterGroups, type ParameterGroups } from '@selfsup/optim';
-import type { RecipeConfig } from '../config/types.js';
+import type { FirstGenerationConfig } from '../config/types.js';
 
-/** Student and teacher are two sets of values for these two modules. */
-export interface Networks {
+/** Student and teacher are two sets of values for these modules. */
+export interface TrainedNetworks {
   readonly backbone: Vit;
-  readonly head: ProjectionHead;
-  /** Shapes by name, with `backbone.` and `head.` in front. */
+  /** Shapes by name, with the module's name in front, e.g. `backbone.`. */
   readonly specs: Specs;
   /** How the optimiser treats each of them. */
   readonly groups: ParameterGroups;
   /** Start values, the same for student and teacher. */
   init(seed: number): Record<string, HostTensor>;
+}
+
+/** Backbone and head (`head.`) of DINO and SimDINO. */
+export interface Networks extends TrainedNetworks {
+  readonly head: ProjectionHead;
 }
 
 const prefixed = <T>(prefix: string, items: Readonly<Record<string, T>>): Record<string, T> =>
@@ -24,7 +28,7 @@ export function buildNetworks({
   arch,
   backbone: changes,
   head: shape,
-}: Pick<RecipeConfig, 'arch' | 'backbone' | 'head'>): Networks {
+}: Pick<FirstGenerationConfig, 'arch' | 'backbone' | 'head'>): Networks {
   const backbone = vit(vitConfig(arch, changes));
   const { layers, hiddenWidth, width } = shape;
   const head = projectionHead({

@@ -49,6 +49,11 @@ async function plainProgram(
   };
 }
 
+/** Names and shapes of a run's state, without compiling anything. */
+export function trainingStateSpecs(config: RecipeConfig): Specs {
+  return stateSpecs({ config, networks: buildNetworks(config), method: methodOf(config) });
+}
+
 /** Builds the networks and compiles the step of a configuration. @throws SslError of the parts and of the engine */
 export async function prepareTraining(config: RecipeConfig, engine: Engine): Promise<Training> {
   const networks = buildNetworks(config);

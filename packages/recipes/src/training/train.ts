@@ -187,10 +187,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     return {
       steps: length.totalSteps,
       loss: last?.loss ?? NaN,
-      parts:
-        last === undefined
-          ? {}
-          : { compression: last.record['compression'][0], expansion: last.record['expansion'][0] },
+      parts: last === undefined ? {} : partsOf(last.record),
       secondsPerStep,
       imagesPerSecond: secondsPerStep > 0 ? config.batchSize / secondsPerStep : 0,
       firstStepSeconds,

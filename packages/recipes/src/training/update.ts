@@ -1,22 +1,22 @@
 import type { NamedTensors } from '@selfsup/compile';
 import type { Specs } from '@selfsup/core';
 import { emaUpdate } from '@selfsup/ema-distill';
-import { adamW, adamWScalarsSpec, clipScalesPerTensor } from '@selfsup/optim';
+import { adamW, adamWScalarsSpec, type ClipScales } from '@selfsup/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { RecipeConfig } from '../config/types.js';
-import { prefixed, under, type Networks } from './networks.js';
+import type { CommonConfig } from '../config/types.js';
+import { prefixed, under, type TrainedNetworks } from './networks.js';
 
 /** Name of the metric that says whether loss and gradients are finite; the engine keeps the old state when it is not. */
 export const FINITE = 'finite';
 
 /** Scheduled scalars that every update takes. */
-export function updateBatchSpecs({ groups }: Networks): Specs {
+export function updateBatchSpecs({ groups }: TrainedNetworks): Specs {
   const scalar = { shape: [], dtype: 'f32' } as const;
   return { adamw: adamWScalarsSpec(groups), momentum: scalar, oneMinusMomentum: scalar };
 }
 
 /** Names, shapes and types of student, teacher (EMA teachers only) and AdamW's moments. */
-export function networkStateSpecs(config: RecipeConfig, { specs, groups }: Networks): Specs {
+export function networkStateSpecs(config: CommonConfig, { specs, groups }: TrainedNetworks): Specs {
   const moments = Object.fromEntries(Object.entries(specs).filter(([name]) => name in groups.groupOf));
   return {
     ...prefixed('student.', specs),
@@ -27,21 +27,23 @@ export function networkStateSpecs(config: RecipeConfig, { specs, groups }: Netwo
 }
 
 /**
- * Clipping per tensor, AdamW, EMA: what DINO and SimDINO do after the backward pass.
+ * Clipping, AdamW, EMA: what every method does after the backward pass.
  *
- * @returns new state, the gradients' norms before clipping (in the order of the specs; frozen parameters have none) and
- * whether all is finite
+ * @param clipped - norms of the gradients and what to scale them by
+ * @param normNames - order of the norms in the metrics
+ * @returns new state, the gradients' norms before clipping and whether all is finite
  */
 export function updateNetworks(
-  config: RecipeConfig,
-  { specs, groups }: Networks,
+  config: CommonConfig,
+  { groups }: TrainedNetworks,
   gradients: NamedTensors,
+  { norms, scales }: ClipScales,
+  normNames: readonly string[],
   loss: tf.Tensor,
   state: NamedTensors,
   batch: NamedTensors,
 ): { state: NamedTensors; metrics: NamedTensors } {
-  const { norms, scales } = clipScalesPerTensor(gradients, config.optimizer.clipNorm);
-  const gradientNorms = tf.stack(trainedNames({ specs, groups }).map((name) => norms[name]));
+  const gradientNorms = tf.stack(normNames.map((name) => norms[name]));
   const student = under('student.', state);
   const next = adamW({
     params: student,
@@ -68,6 +70,6 @@ export function updateNetworks(
 }
 
 /** Parameters with a gradient, in the order of the specs. */
-export function trainedNames({ specs, groups }: Pick<Networks, 'specs' | 'groups'>): string[] {
+export function trainedNames({ specs, groups }: Pick<TrainedNetworks, 'specs' | 'groups'>): string[] {
   return Object.keys(specs).filter((name) => name in groups.groupOf);
 }

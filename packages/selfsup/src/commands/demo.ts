@@ -6,8 +6,8 @@ import { decode } from '@selfsup/datasets/decode';
 import { nearestNeighbours } from '@selfsup/eval-suite';
 import { buildNetworks, pixelFeatures, resolveConfig, train } from '@selfsup/recipes';
 import { loadEmoji, type EmojiData } from '../demo/emoji.js';
-import { neighbourPicture, type NeighbourRow, type Tile } from '../demo/neighbour-picture.js';
 import { chooseEngine, type EngineChoice } from '../engines.js';
+import { neighbourPicture, type NeighbourRow, type NeighbourTile } from '../show/neighbour-picture.js';
 import type { Output } from '../terminal/output.js';
 import { createProgress, formatDuration, type Progress } from '../terminal/progress.js';
 import { withInterrupt } from './interrupt.js';
@@ -34,11 +34,6 @@ const bare = (prefix: string, state: Readonly<Record<string, HostTensor>>): Reco
     Object.entries(state).flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t]] : [])),
   );
 
-async function tile(data: EmojiData['train'], index: number): Promise<Tile> {
-  const image = await decode(data.source(index));
-  return { data: image.data, size: image.width };
-}
-
 /** Evenly spread held-out pictures with their nearest trained-on ones under both sets of features. */
 async function neighbourRows(
   data: EmojiData,
@@ -57,14 +52,17 @@ async function neighbourRows(
   const [first, second] = [await near(before, queries), await near(after, queries)];
   return Promise.all(
     queries.map(async (query, row) => {
-      const found = (all: Int32Array): Promise<(Tile & { same: boolean })[]> =>
+      const found = (all: Int32Array): Promise<NeighbourTile[]> =>
         Promise.all(
           Array.from(all.subarray(row * SHOWN_NEIGHBOURS, (row + 1) * SHOWN_NEIGHBOURS), async (index) => ({
-            ...(await tile(data.train, index)),
+            image: await decode(data.train.source(index)),
             same: data.train.label(index) === data.test.label(query),
           })),
         );
-      return { query: await tile(data.test, query), before: await found(first), after: await found(second) };
+      return {
+        query: await decode(data.test.source(query)),
+        groups: [await found(first), await found(second)],
+      };
     }),
   );
 }
@@ -130,8 +128,7 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
     await writeFile(
       picture,
       await neighbourPicture(await neighbourRows(data, before, after), {
-        before: 'nearest before training',
-        after: 'nearest after training',
+        groups: ['nearest before training', 'nearest after training'],
       }),
     );
     const seconds = (performance.now() - began) / 1000;

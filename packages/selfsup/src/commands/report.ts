@@ -5,6 +5,7 @@ import { ownVersion } from '../doctor/versions.js';
 import type { EngineChoice } from '../engines.js';
 import { lastValue } from '../report/curves.js';
 import { reportPage, type ReportContent } from '../report/page.js';
+import { textAt } from '../report/json-values.js';
 import { runPictures } from '../report/run-pictures.js';
 import { readRun, type RunRecord } from '../report/run-record.js';
 import { writeWhole } from '../show/write-file.js';
@@ -31,6 +32,14 @@ function asksForTheImpossible(error: unknown, flags: ReportFlags): boolean {
   return chosen && ['BACKEND_MISSING', 'BAD_OPTION', 'ENGINE_MISSING'].includes(error.code);
 }
 
+function whyNone(error: unknown, run: RunRecord): string {
+  if (SslError.is(error) && error.code === 'DATA_MISSING') {
+    const data = textAt(run.config, 'resolved.data') ?? 'the data folder';
+    return `They need the pictures the run was trained on, and ${data} is not there (seen from ${process.cwd()}). To show others: selfsup report ${run.directory} --data DIR`;
+  }
+  return `They could not be made: ${error instanceof Error ? error.message : String(error)}`;
+}
+
 async function pictures(run: RunRecord, flags: ReportFlags): Promise<ReportContent['pictures']> {
   if (!flags.pictures) return { missing: 'Left out: the report was made with --no-pictures.' };
   if (run.checkpointSteps.length === 0) return { missing: 'They need a checkpoint, and none has been saved yet.' };
@@ -45,7 +54,7 @@ async function pictures(run: RunRecord, flags: ReportFlags): Promise<ReportConte
     });
   } catch (error) {
     if (asksForTheImpossible(error, flags)) throw error;
-    return { missing: `They could not be made: ${error instanceof Error ? error.message : String(error)}` };
+    return { missing: whyNone(error, run) };
   } finally {
     progress?.finish();
   }

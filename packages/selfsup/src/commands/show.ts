@@ -20,7 +20,14 @@ import { contactSheet } from '../show/contact-sheet.js';
 import { dynamicsPicture } from '../show/dynamics-picture.js';
 import { findNeighbours } from '../show/find-neighbours.js';
 import { neighbourPicture } from '../show/neighbour-picture.js';
-import { evenly, loadPictures, outputNames, prepared, subsetOf, type LoadedPictures } from '../show/pictures.js';
+import {
+  fixedSelection,
+  loadPictures,
+  outputNames,
+  prepared,
+  subsetOf,
+  type LoadedPictures,
+} from '../show/pictures.js';
 import { makeOutputFolder, writeWhole } from '../show/write-file.js';
 import type { Output } from '../terminal/output.js';
 import { createProgress } from '../terminal/progress.js';
@@ -98,7 +105,7 @@ const describe = ({ from, step }: LoadedBackbone): string =>
 export async function showNeighbours(flags: ShowNeighboursFlags, output: Output): Promise<void> {
   const { pictures, skipped } = await load(flags, output);
   const dataset = await openDataset(flags.data);
-  const bank = subsetOf(dataset, evenly(dataset.size, flags.limit));
+  const bank = subsetOf(dataset, fixedSelection(dataset.size, flags.limit));
   await makeOutputFolder(flags.out);
   await withBackbone(flags, output, async (loaded, weights, engine) => {
     const { backbone } = loaded;

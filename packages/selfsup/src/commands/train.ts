@@ -1,6 +1,16 @@
-import { openRun, type Run } from '@selfsup/checkpoint';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { compareParameters, loadCheckpoint, openRun, type Run } from '@selfsup/checkpoint';
+import { SslError, type Specs } from '@selfsup/core';
 import { openDataset } from '@selfsup/datasets';
-import { budgetOf, peakLearningRate, runLength, train as trainRecipe, type RecipeConfig } from '@selfsup/recipes';
+import {
+  budgetOf,
+  peakLearningRate,
+  runLength,
+  train as trainRecipe,
+  type RecipeConfig,
+  trainingStateSpecs,
+} from '@selfsup/recipes';
 import { availableParallelism } from 'node:os';
 import { chooseEngine, type EngineChoice } from '../engines.js';
 import type { Output } from '../terminal/output.js';
@@ -37,14 +47,46 @@ function resolvedFacts(config: RecipeConfig, datasetSize: number): Record<string
   };
 }
 
+/** The settings and state of the run to resume; its settings hold unless flags say otherwise. */
+async function storedRun(out: string, recipe: string): Promise<{ config?: string; specs?: Specs }> {
+  const config = join(out, 'config.json');
+  const stored = await readFile(config, 'utf8').then(
+    (text) => JSON.parse(text) as { recipe?: unknown },
+    () => undefined,
+  );
+  // What is wrong with a folder that holds no run is said by openRun.
+  if (stored === undefined) return {};
+  if (stored.recipe !== recipe) {
+    throw new SslError('BAD_OPTION', {
+      where: 'selfsup.train',
+      expected: `a run of ${recipe} in ${out}`,
+      got: `a run of ${String(stored.recipe)}`,
+      fix: `resume it with: selfsup train ${String(stored.recipe)} --resume --out ${out}, or choose another --out`,
+      details: { out, recipe, stored: stored.recipe },
+    });
+  }
+  try {
+    return { config, specs: (await loadCheckpoint(out)).specs };
+  } catch (error) {
+    // Killed before its first checkpoint: there is nothing to compare with, and openRun starts it anew.
+    if (SslError.is(error) && error.code === 'CHECKPOINT_UNREADABLE') return { config };
+    throw error;
+  }
+}
+
 /** Threads for decoding: the engine keeps all cores busy anyway, so few are enough. */
 export const defaultWorkers = (): number => Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
 /** `selfsup train RECIPE`. */
 export async function train(flags: TrainFlags, output: Output): Promise<void> {
-  const { config, source } = await configFromFlags(flags);
+  const resumed = flags.resume === true ? await storedRun(flags.out, flags.recipe) : undefined;
+  const { config, source } = await configFromFlags(
+    resumed === undefined ? flags : { ...flags, config: flags.config ?? resumed.config },
+  );
   const dataset = await openDataset(flags.data, { split: 'train' });
   const facts = resolvedFacts(config, dataset.size);
+  // Before anything is written: a run of another network must stay as it is.
+  if (resumed?.specs !== undefined) compareParameters(trainingStateSpecs(config), resumed.specs, { source: flags.out });
   const engine = await chooseEngine(flags);
   let run: Run | undefined;
   try {

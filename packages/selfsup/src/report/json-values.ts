@@ -20,9 +20,14 @@ export function textAt(json: Json | undefined, path: string): string | undefined
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** A value in one line: text as it is, lists and others as JSON. */
+/** A value in one line, with room to break it: `[0.4, 1]`, `{size: 32}`. */
 export function inOneLine(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  if (Array.isArray(value)) return `[${value.map(inOneLine).join(', ')}]`;
+  if (isRecord(value)) {
+    const entries = Object.entries(value).map(([key, inner]) => `${key}: ${inOneLine(inner)}`);
+    return `{${entries.join(', ')}}`;
+  }
+  return String(value);
 }
 
 /** Leaves by dotted path, in order; lists count as leaves. */

@@ -11,7 +11,7 @@ main{max-width:1220px;margin:0 auto;padding:20px 16px 48px}
 h1{font-size:1.6rem;line-height:1.25;margin:0;overflow-wrap:anywhere}
 h2{font-size:1.15rem;margin:36px 0 12px}
 h3{font-size:.95rem;margin:0 0 2px}
-p{margin:.3em 0}
+p{margin:.3em 0}h2+p{margin:-6px 0 10px}
 .muted,figcaption,.sub{color:var(--muted);font-size:.86rem}
 .state{display:inline-block;border-radius:999px;padding:1px 10px;font-size:.82rem;border:1px solid currentColor;vertical-align:.2em}
 .state.finished{color:var(--good)}.state.running{color:var(--link)}.state.stopped{color:var(--bad)}
@@ -23,20 +23,22 @@ p{margin:.3em 0}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:14px}
 figure{margin:0}
 figure svg{display:block;width:100%;height:auto;margin:6px 0}
-.scroll{overflow-x:auto}
+.rows{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,520px),1fr));gap:6px 28px}
 .row{display:flex;gap:8px;align-items:flex-start;padding:6px 0}
-.row+.row{border-top:1px solid var(--line)}
-.pic{flex:0 0 auto;width:76px;margin:0;font-size:.72rem;line-height:1.25;color:var(--muted);overflow-wrap:anywhere}
-.pic img{display:block;width:76px;height:76px;border-radius:5px;object-fit:cover}
+.pic{flex:0 0 auto;width:var(--side);margin:0;font-size:.72rem;line-height:1.3;color:var(--muted)}
+.pic span{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.pic img{display:block;width:var(--side);height:var(--side);border-radius:5px;object-fit:cover;margin-bottom:4px}
 .pic img.small{image-rendering:pixelated}
-.pic.query{margin-right:12px}
+.rows{--side:clamp(44px,11.5vw,76px)}
+.rows.big{--side:clamp(84px,22vw,112px)}
+.pic.first{margin-right:10px}
 .pic.same img{outline:3px solid var(--good);outline-offset:-1px}
 .over{position:relative}.over img+img{position:absolute;inset:0;opacity:.6}
-.big .pic,.big .pic img{width:112px}.big .pic img{height:112px}
+.rows.big{grid-template-columns:1fr}.big .row{flex-wrap:wrap}
 table{border-collapse:collapse;width:100%;font-size:.86rem}
 td,th{padding:3px 10px 3px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere;border-bottom:1px solid var(--line)}
-tr:last-child td{border-bottom:0}
-th{color:var(--muted);font-weight:500;width:42%}
+tr:last-child td,tr:last-child th{border-bottom:0}
+th{color:var(--muted);font-weight:500;width:48%}
 td{font-family:ui-monospace,'SF Mono',Menlo,'DejaVu Sans Mono',monospace;font-size:.8rem}
 .groups{columns:340px 3;column-gap:14px}
 .groups .card{break-inside:avoid;margin:0 0 14px}

@@ -100,8 +100,14 @@ function curves(run: RunRecord): string {
   return `<div class="charts">${all.map(chartCard).join('')}</div>${hint}`;
 }
 
+/** A name that may be broken where its words meet. */
+const breakable = (name: string): string =>
+  h(name)
+    .replace(/([a-z])([A-Z])/g, '$1<wbr>$2')
+    .replaceAll('.', '.<wbr>');
+
 const table = (rows: readonly (readonly [string, string])[]): string =>
-  `<table>${rows.map(([name, value]) => `<tr><th scope="row">${h(name)}</th><td>${h(value)}</td></tr>`).join('')}</table>`;
+  `<table>${rows.map(([name, value]) => `<tr><th scope="row">${breakable(name)}</th><td>${h(value)}</td></tr>`).join('')}</table>`;
 
 /** Top-level settings together, then a card for each group; what follows from them comes first. */
 function configuration({ config }: RunRecord): string {

@@ -20,10 +20,15 @@ async function img({ image, name, label }: NamedPicture, largest: number): Promi
   return `<img${small} src="${await imageDataUri(image, largest)}" alt="${h(alt)}" title="${h(alt)}">`;
 }
 
+/** Lines below a picture. */
+function words(...lines: readonly (string | undefined)[]): string {
+  return lines.map((line) => (line === undefined ? '' : `<span>${h(line)}</span>`)).join('');
+}
+
 /** Where the pictures come from, in a sentence. */
 function sourceLine({ source }: RunPictures): string {
-  const { network, step, data } = source;
-  return `${network === 'file' ? 'Network' : `The ${network}`}${step === undefined ? '' : ` after ${step} steps`}, on pictures of ${data}.`;
+  const { network, step, data, notes } = source;
+  return `${notes.map((note) => `${note}. `).join('')}${network === 'file' ? 'Network' : `The ${network}`}${step === undefined ? '' : ` after ${step} steps`}, on pictures of ${data}.`;
 }
 
 /** Rows of a picture and those with the most alike features. */
@@ -34,16 +39,16 @@ export async function neighbourSection(pictures: RunPictures): Promise<string> {
       const cells = await Promise.all(
         nearest.map(
           async (picture) =>
-            `<figure class="pic${picture.same === true ? ' same' : ''}">${await img(picture, NEIGHBOUR_SIZE)}${h([...(picture.label === undefined ? [] : [picture.label]), picture.similarity.toFixed(2)].join(' '))}</figure>`,
+            `<figure class="pic${picture.same === true ? ' same' : ''}">${await img(picture, NEIGHBOUR_SIZE)}${words(picture.label, picture.similarity.toFixed(2))}</figure>`,
         ),
       );
-      return `<div class="row"><figure class="pic query">${await img(query, NEIGHBOUR_SIZE)}${h(query.label ?? 'query')}</figure>${cells.join('')}</div>`;
+      return `<div class="row"><figure class="pic first">${await img(query, NEIGHBOUR_SIZE)}${words(query.label ?? 'query')}</figure>${cells.join('')}</div>`;
     }),
   );
   const frame = labelled ? ' A green frame is the same class.' : '';
   return (
     `<h2>Nearest neighbours</h2><p class="muted">${h(sourceLine(pictures))} Left: held-out pictures; right: the nearest of ${pictures.source.bank} others with the cosine of their features.${frame}</p>` +
-    `<div class="card scroll">${rows.join('')}</div>`
+    `<div class="card rows">${rows.join('')}</div>`
   );
 }
 
@@ -59,16 +64,19 @@ export async function attentionSection(pictures: RunPictures): Promise<string> {
       const shown = await img(picture, ATTENTION_SIZE);
       const mean = await heat(meanOfHeads(heads), 'mean of heads');
       const each = await Promise.all(
-        heads.map(async (head, i) => `<figure class="pic">${await heat(head, `head ${i + 1}`)}head ${i + 1}</figure>`),
+        heads.map(
+          async (head, i) =>
+            `<figure class="pic">${await heat(head, `head ${i + 1}`)}${words(`head ${i + 1}`)}</figure>`,
+        ),
       );
       return (
-        `<div class="row"><figure class="pic">${shown}${h(picture.label ?? picture.name)}</figure>` +
-        `<figure class="pic query"><div class="over">${shown}${mean}</div>mean of heads</figure>${each.join('')}</div>`
+        `<div class="row"><figure class="pic">${shown}${words(picture.label ?? picture.name)}</figure>` +
+        `<figure class="pic first"><div class="over">${shown}${mean}</div>${words('mean of heads')}</figure>${each.join('')}</div>`
       );
     }),
   );
   return (
     `<h2>Attention</h2><p class="muted">How much the CLS token takes from each patch in the last block; bright is much, each map stretched to its own range.</p>` +
-    `<div class="card scroll big">${rows.join('')}</div>`
+    `<div class="card rows big">${rows.join('')}</div>`
   );
 }

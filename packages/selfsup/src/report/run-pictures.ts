@@ -8,7 +8,7 @@ import { chooseEngine, type EngineChoice } from '../engines.js';
 import { attentionMaps } from '../show/attention-maps.js';
 import { findNeighbours } from '../show/find-neighbours.js';
 import type { PatchValues } from '../show/heat-map.js';
-import { evenly, prepared, subsetOf } from '../show/pictures.js';
+import { fixedSelection, prepared, subsetOf } from '../show/pictures.js';
 import { textAt } from './json-values.js';
 import type { RunRecord } from './run-record.js';
 
@@ -34,6 +34,8 @@ export interface RunPictures {
     readonly data: string;
     /** Pictures the neighbours were looked for in. */
     readonly bank: number;
+    /** What there is to say about the checkpoint, e.g. that the newest was damaged. */
+    readonly notes: readonly string[];
   };
 }
 
@@ -44,7 +46,7 @@ export interface RunPictureOptions extends EngineChoice {
 }
 
 const QUERIES = 8;
-const NEIGHBOURS = 6;
+const NEIGHBOURS = 5;
 const ATTENTION_PICTURES = 4;
 const BATCH = 16;
 
@@ -92,20 +94,38 @@ async function named(dataset: Dataset, index: number, imageSize: number): Promis
   };
 }
 
-/** The first pictures that can be read among evenly spread ones: the same for every report on the same data. */
+/** Pictures looked at when choosing some of different classes. */
+const CANDIDATES = 1000;
+
+/** Indices of fixed pictures, as many different classes as possible first. */
+function candidates(dataset: Dataset): number[] {
+  const drawn = fixedSelection(dataset.size, CANDIDATES);
+  const seen = new Set<number | undefined>();
+  const fresh = drawn.filter((index) => {
+    const label = dataset.label(index);
+    if (label !== undefined && seen.has(label)) return false;
+    seen.add(label);
+    return true;
+  });
+  const chosen = new Set(fresh);
+  return [...fresh, ...drawn.filter((index) => !chosen.has(index))];
+}
+
+/** A few pictures that can be read: the same ones for every report on the same data. */
 async function fixedPictures(
   dataset: Dataset,
   imageSize: number,
 ): Promise<{ readonly index: number; readonly picture: NamedPicture }[]> {
   const found: { index: number; picture: NamedPicture }[] = [];
-  for (const index of evenly(dataset.size, 2 * QUERIES)) {
+  for (const index of candidates(dataset).slice(0, 4 * QUERIES)) {
+    if (found.length === QUERIES) break;
     try {
       found.push({ index, picture: await named(dataset, index, imageSize) });
     } catch (error) {
       if (!SslError.is(error)) throw error;
     }
   }
-  return evenly(found.length, QUERIES).map((i) => found[i]);
+  return found;
 }
 
 async function neighboursOf(
@@ -114,7 +134,7 @@ async function neighboursOf(
   { extractor, most, imageSize }: { extractor: FeatureExtractor; most: number; imageSize: number },
   onProgress: RunPictureOptions['onProgress'],
 ): Promise<{ rows: RunPictures['neighbours']; bank: number }> {
-  const indices = evenly(bank.size, most);
+  const indices = fixedSelection(bank.size, most);
   const subset = subsetOf(bank, indices);
   const found = await findNeighbours({
     extractor,
@@ -156,12 +176,12 @@ export async function runPictures(run: RunRecord, options: RunPictureOptions = {
       fix: 'pass --data',
     });
   }
-  const { backbone, weights, from, step } = await loadBackbone(run.directory);
-  const { imageSize } = backbone.config;
-  const parts = await openParts(data, imageSize);
-  const arrays: HostArrays = Object.fromEntries(Object.entries(weights).map(([name, tensor]) => [name, tensor.data]));
   const engine = await chooseEngine(options);
   try {
+    const { backbone, weights, from, step, notes } = await loadBackbone(run.directory);
+    const { imageSize } = backbone.config;
+    const parts = await openParts(data, imageSize);
+    const arrays: HostArrays = Object.fromEntries(Object.entries(weights).map(([name, tensor]) => [name, tensor.data]));
     const chosen = await fixedPictures(parts.asked, imageSize);
     const budget = engine.name === 'onnxruntime' ? FLOPS.onnxruntime : FLOPS.others;
     const most = Math.max(LEAST_BANK, Math.min(MOST_BANK, Math.floor(budget / forwardFlops(backbone.config))));
@@ -171,15 +191,20 @@ export async function runPictures(run: RunRecord, options: RunPictureOptions = {
 
     const maps = await attentionMaps(engine, backbone, arrays);
     const attention: { picture: NamedPicture; heads: PatchValues[] }[] = [];
-    for (const i of evenly(chosen.length, ATTENTION_PICTURES)) {
-      const { picture } = chosen[i];
+    for (const { picture } of chosen.slice(0, ATTENTION_PICTURES)) {
       attention.push({ picture, heads: await maps.of(picture.image.data) });
     }
     await maps.dispose();
     return {
       neighbours: near.rows,
       attention,
-      source: { network: from, step, data: data === EMOJI ? 'the emoji of the demo' : resolve(data), bank: near.bank },
+      source: {
+        network: from,
+        step,
+        data: data === EMOJI ? 'the emoji of the demo' : resolve(data),
+        bank: near.bank,
+        notes,
+      },
     };
   } finally {
     await engine.dispose();

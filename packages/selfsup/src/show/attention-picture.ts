@@ -7,7 +7,7 @@ const PAD = 10;
 const TITLE = 22;
 /** Side of a tile for pictures of few pixels. */
 const LEAST_TILE = 160;
-const MOST_COLUMNS = 5;
+const MOST_COLUMNS = 6;
 const OVERLAY = 0.6;
 
 /**
@@ -24,8 +24,8 @@ export async function attentionPicture(image: RgbImage, heads: readonly PatchVal
     ['mean of heads', image, heat(meanOfHeads(heads))],
     ...heads.map((head, i): [string, RgbImage] => [`head ${i + 1}`, heat(head)]),
   ];
-  const columns = Math.min(MOST_COLUMNS, tiles.length);
-  const rows = Math.ceil(tiles.length / columns);
+  const rows = Math.ceil(tiles.length / MOST_COLUMNS);
+  const columns = Math.ceil(tiles.length / rows);
   const cell = tile + PAD;
   const picture = sheet(columns * cell + PAD, TITLE + PAD + rows * (cell + TITLE) + PAD);
   picture.text(PAD, PAD + 14, title, { size: 14 });

@@ -30,10 +30,14 @@ export async function contactSheet(image: RgbImage, options: ContactSheetOptions
   // The smaller kind shows how much smaller it is, but stays large enough to be seen.
   const scale = TILE / Math.max(global.size, local.count > 0 ? local.size : 0);
   const side = (size: number): number => Math.max(48, Math.round(size * scale));
-  const [globalSide, localSide] = [side(global.size), side(local.size)];
+  const globalSide = side(global.size);
+  // Small local views lie in as many lines as fit beside a global one.
+  const lines = local.count > 0 ? Math.max(1, Math.floor(TILE / side(local.size))) : 1;
+  const localSide = Math.min(side(local.size), Math.floor((TILE - (lines - 1) * PAD) / lines));
+  const localColumns = Math.ceil(local.count / lines);
   const rowHeight = Math.max(globalSide, local.count > 0 ? localSide : 0);
   const localX = PAD + global.views.length * (globalSide + PAD) + PAD;
-  const rowWidth = localX + local.count * (localSide + PAD);
+  const rowWidth = localX + localColumns * (localSide + PAD);
 
   const [width, height] = fitted(image, TILE);
   const top = TITLE + PAD;
@@ -58,7 +62,9 @@ export async function contactSheet(image: RgbImage, options: ContactSheetOptions
       await whole.image(square(data, global.size), PAD + i * (globalSide + PAD), y, { width: globalSide });
     }
     for (const [i, data] of views.local.entries()) {
-      await whole.image(square(data, local.size), localX + i * (localSide + PAD), y, { width: localSide });
+      const x = localX + (i % localColumns) * (localSide + PAD);
+      const down = Math.floor(i / localColumns) * (localSide + PAD);
+      await whole.image(square(data, local.size), x, y + down, { width: localSide });
     }
   }
   return whole.png();

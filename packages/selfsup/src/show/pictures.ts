@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { evalTransform } from '@selfsup/augment-multicrop';
-import { nearestName, SslError } from '@selfsup/core';
+import { nearestName, Rng, SslError } from '@selfsup/core';
 import type { Dataset, RgbImage } from '@selfsup/datasets';
 import { decode } from '@selfsup/datasets/decode';
 import { evaluationTransform } from '@selfsup/recipes';
@@ -65,10 +65,13 @@ export function prepared(image: RgbImage, imageSize: number): RgbImage {
   return evalTransform(image, evaluationTransform(imageSize));
 }
 
-/** Evenly spread indices, at most `most` of them. */
-export function evenly(size: number, most: number): number[] {
-  const count = Math.min(size, most);
-  return Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * size) / count));
+/**
+ * At most `most` of `size` indices, drawn once and for all: the same for every call, and without the rhythm that evenly
+ * spaced ones share with data sets sorted by class.
+ */
+export function fixedSelection(size: number, most: number): number[] {
+  if (size <= most) return Array.from({ length: size }, (_, i) => i);
+  return Array.from(Rng.of(0, 'selfsup.fixed-selection').permutation(size).subarray(0, most));
 }
 
 /** Some samples of a data set as a data set. */

@@ -7,7 +7,8 @@ function cannot(action: string, path: string, cause: unknown): SslError {
   return new SslError('RUN_DIRECTORY', {
     where: 'selfsup.output',
     expected: `to ${action} ${path}`,
-    got: cause instanceof Error ? cause.message : String(cause),
+    // What follows the comma names the draft, which would only puzzle.
+    got: cause instanceof Error ? cause.message.split(', ')[0] : String(cause),
     fix: 'choose another place with --out, or check permissions and free space',
     details: { path },
     cause,

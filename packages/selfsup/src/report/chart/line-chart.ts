@@ -114,8 +114,9 @@ function axes(frame: Frame, steps: Axis, values: Axis): string {
   });
   const columns = tickLabels(steps.ticks).map((label, i) => {
     const x = frame.x(steps.ticks[i]);
-    const anchor = x > right - 12 ? 'end' : 'middle';
-    return `<path class="grid" d="M${n(x)} ${n(bottom)}v4"/>${text(x, bottom + 16, label, `text-anchor="${anchor}"`)}`;
+    const anchor = x > right - 12 ? 'end' : i === 0 ? 'start' : 'middle';
+    const words = i === 0 ? `step ${label}` : label;
+    return `<path class="grid" d="M${n(x)} ${n(bottom)}v4"/>${text(x, bottom + 16, words, `text-anchor="${anchor}"`)}`;
   });
   return `${rows.join('')}${columns.join('')}<path class="axis" d="M${n(left)} ${n(top)}V${n(bottom)}H${n(right)}"/>`;
 }

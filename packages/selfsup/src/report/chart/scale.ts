@@ -73,14 +73,20 @@ export function shortNumber(value: number, digits = 3): string {
   return size !== 0 && size < 1e-3 ? short.toExponential() : String(short);
 }
 
+/** Where all marks of an axis are this small, all get exponents. */
+const SMALL = 1e-2;
+
 /** Labels of an axis, all with as many digits as tell neighbours apart. */
 export function tickLabels(ticks: readonly number[]): string[] {
+  const small = ticks.every((tick) => Math.abs(tick) < SMALL);
+  const label = (tick: number, digits: number): string =>
+    small && tick !== 0 ? Number(tick.toPrecision(digits)).toExponential() : shortNumber(tick, digits);
   for (let digits = 1; digits <= 6; digits++) {
-    const labels = ticks.map((tick) => shortNumber(tick, digits));
-    const exact = labels.every((label, i) => Math.abs(readBack(label) - ticks[i]) <= tickTolerance(ticks));
+    const labels = ticks.map((tick) => label(tick, digits));
+    const exact = labels.every((text, i) => Math.abs(readBack(text) - ticks[i]) <= tickTolerance(ticks));
     if (exact) return labels;
   }
-  return ticks.map((tick) => shortNumber(tick, 6));
+  return ticks.map((tick) => label(tick, 6));
 }
 
 const tickTolerance = (ticks: readonly number[]): number =>

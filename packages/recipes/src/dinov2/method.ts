@@ -1,0 +1,105 @@
+import {
+  dinov2ClsLoss,
+  ibotLoss,
+  koleoLoss,
+  meanEntropy,
+  sinkhornTargets,
+  softmaxTargets,
+  updateCenter,
+} from '@selfsup/ema-distill';
+import { stopGradient } from '@selfsup/ops';
+import type { NamedTensors } from '@selfsup/compile';
+import * as tf from '@tensorflow/tfjs-core';
+import type { DinoV2Config } from '../config/types.js';
+import type { MaskedMethod, MaskedViews, StudentOutputs } from '../second-generation/method.js';
+
+const CLS_CENTER = 'center.cls';
+const PATCH_CENTER = 'center.patch';
+
+/**
+ * DINOv2's loss: DINO's cross entropy for CLS tokens, iBOT's for masked patches, KoLeo for the CLS tokens of each global
+ * view in groups. Centres are running means: of all images' teacher outputs, and of the groups' means over their masked
+ * patches. They are updated at the end of a step, which gives the authors' numbers, who do it when they next need them.
+ */
+export function dinov2Method({
+  loss,
+  head,
+  patchHead,
+  groups,
+}: Pick<DinoV2Config, 'loss' | 'head' | 'patchHead' | 'groups'>): MaskedMethod {
+  const { clsWeight, patchWeight, koleoWeight, studentTemperature } = loss;
+  const centred = loss.targets === 'centering';
+  const targetsOf = (
+    { teacher, weights }: MaskedViews,
+    state: NamedTensors,
+    temperature: tf.Tensor,
+  ): { cls: tf.Tensor; patches: tf.Tensor } => {
+    const [cls, patches] = [stopGradient(teacher.cls), stopGradient(teacher.patches)];
+    return centred
+      ? {
+          cls: softmaxTargets(cls, state[CLS_CENTER], temperature),
+          patches: softmaxTargets(patches, state[PATCH_CENTER], temperature),
+        }
+      : {
+          cls: sinkhornTargets(cls, temperature),
+          patches: sinkhornTargets(patches, temperature, { rows: weights }),
+        };
+  };
+  /** Sum over the two global views. */
+  const spreading = ({ tokens }: StudentOutputs): tf.Scalar => {
+    const [views, images, width] = tokens.shape;
+    const perView = Array.from({ length: views }, (_, g) =>
+      koleoLoss(tf.reshape(tf.slice(tokens, [g, 0, 0], [1, images, width]), [images, width]), { groups }),
+    );
+    return tf.addN(perView) as tf.Scalar;
+  };
+  return {
+    state: centred
+      ? {
+          [CLS_CENTER]: { shape: [1, head.prototypes], dtype: 'f32' },
+          [PATCH_CENTER]: { shape: [1, 1, (patchHead ?? head).prototypes], dtype: 'f32' },
+        }
+      : {},
+    batch: { teacherTemperature: { shape: [], dtype: 'f32' } },
+    scalars: (step, { teacherTemperature }) => ({ teacherTemperature: Float32Array.of(teacherTemperature(step)) }),
+    learnsFrom: koleoWeight === 0 ? ['cls', 'patches'] : ['cls', 'patches', 'tokens'],
+    terms: [],
+    diagnosed: 'tokens',
+    objective: (views, state, batch) => {
+      const { student, weights } = views;
+      const targets = targetsOf(views, state, batch['teacherTemperature']);
+      const image = dinov2ClsLoss({ student: student.cls, targets: targets.cls, studentTemperature });
+      const patch = ibotLoss({
+        student: student.patches,
+        targets: targets.patches,
+        weights,
+        crops: 2 * student.cls.shape[1],
+        studentTemperature,
+      });
+      const koleo = koleoWeight === 0 ? undefined : spreading(student);
+      const terms = [
+        tf.mul(image.loss, clsWeight),
+        tf.mul(patch, patchWeight),
+        ...(koleo === undefined ? [] : [tf.mul(koleo, koleoWeight)]),
+      ];
+      return {
+        loss: tf.addN(terms) as tf.Scalar,
+        parts: {
+          clsLocal: image.local,
+          clsGlobal: image.global,
+          patch,
+          ...(koleo === undefined ? {} : { koleo }),
+          teacherEntropy: meanEntropy(targets.cls),
+        },
+      };
+    },
+    ...(centred
+      ? {
+          nextState: (teacher, centerWeights, state) => ({
+            [CLS_CENTER]: updateCenter(state[CLS_CENTER], teacher.cls, loss.centerMomentum),
+            [PATCH_CENTER]: updateCenter(state[PATCH_CENTER], teacher.patches, loss.centerMomentum, centerWeights),
+          }),
+        }
+      : {}),
+  };
+}

@@ -1,0 +1,199 @@
+import type { NamedTensors, Step } from '@selfsup/compile';
+import type { Specs } from '@selfsup/core';
+import { clipScalesPerModule } from '@selfsup/optim';
+import * as tf from '@tensorflow/tfjs-core';
+import type { SecondGenerationConfig } from '../config/types.js';
+import { normalizeCrops } from '../training/crops.js';
+import { under } from '../training/networks.js';
+import { networkStateSpecs, trainedNames, updateBatchSpecs, updateNetworks } from '../training/update.js';
+import { maskSpecs, takeMasked } from './masked-rows.js';
+import type { MaskedMethod, StudentOutputs, TeacherOutputs } from './method.js';
+import { applyHead, type MaskedNetworks } from './networks.js';
+import { subsetsOf, subsetSpecs, viewCounts } from './subsets.js';
+
+export interface MaskedDistillation {
+  readonly config: SecondGenerationConfig;
+  readonly networks: MaskedNetworks;
+  readonly method: MaskedMethod;
+}
+
+/** Rows of CLS tokens, crop-major, as `[crops, n, width]`. */
+const perView = (rows: tf.Tensor2D, images: number): tf.Tensor3D =>
+  tf.reshape(rows, [rows.shape[0] / images, images, rows.shape[1]]);
+
+/** The teacher on the unmasked global views; without a teacher of its own the student, whose outputs are constants. */
+export function teacherOutputs(
+  { config, networks }: MaskedDistillation,
+  state: NamedTensors,
+  batch: NamedTensors,
+): TeacherOutputs {
+  const { backbone, clsHead, patchHead } = networks;
+  const parameters = under(config.teacher.policy === 'ema' ? 'teacher.' : 'student.', state);
+  const images = normalizeCrops(batch['crops.global']);
+  const { cls, patches } = backbone.apply(under('backbone.', parameters), images);
+  return {
+    cls: perView(applyHead(clsHead, parameters, cls), images.shape[0] / 2),
+    patches: applyHead(patchHead, parameters, takeMasked(patches, batch)),
+  };
+}
+
+/** The student on masked global views and unmasked local ones. */
+export function studentOutputs(
+  { networks }: MaskedDistillation,
+  parameters: NamedTensors,
+  batch: NamedTensors,
+): StudentOutputs {
+  const { backbone, clsHead, patchHead } = networks;
+  const weights = under('backbone.', parameters);
+  const dropped = (kind: string): object => {
+    const subsets = subsetsOf(kind, batch);
+    return subsets === undefined ? {} : { subsets };
+  };
+  const images = normalizeCrops(batch['crops.global']);
+  const n = images.shape[0] / 2;
+  const { cls: globalCls, patches } = backbone.apply(weights, images, {
+    mask: batch['masks'] as tf.Tensor2D,
+    ...dropped('global'),
+  });
+  const local = batch['crops.local'] as tf.Tensor | undefined;
+  const cls =
+    local === undefined
+      ? globalCls
+      : tf.concat2d([globalCls, backbone.applyCls(weights, normalizeCrops(local), dropped('local'))], 0);
+  return {
+    cls: perView(applyHead(clsHead, parameters, cls), n),
+    tokens: perView(globalCls, n),
+    patches: applyHead(patchHead, parameters, takeMasked(patches, batch)),
+  };
+}
+
+/**
+ * Value and gradients of a loss over the student's outputs. `loss` may also be a surrogate whose gradient is wanted.
+ *
+ * @returns kept student outputs: dispose them
+ */
+export function studentGradients(
+  options: MaskedDistillation,
+  state: NamedTensors,
+  batch: NamedTensors,
+  loss: (outputs: StudentOutputs) => tf.Scalar,
+): { loss: tf.Scalar; gradients: NamedTensors; student: StudentOutputs } {
+  const parameters = under('student.', state);
+  const names = trainedNames(options.networks);
+  let kept = undefined as StudentOutputs | undefined;
+  const { value, grads } = tf.valueAndGrads((...values: tf.Tensor[]) => {
+    const trained = Object.fromEntries(names.map((name, i) => [name, values[i]]));
+    const outputs = studentOutputs(options, { ...parameters, ...trained }, batch);
+    kept = { cls: tf.keep(outputs.cls), tokens: tf.keep(outputs.tokens), patches: tf.keep(outputs.patches) };
+    return loss(outputs);
+  })(names.map((name) => parameters[name]));
+  return {
+    loss: value as tf.Scalar,
+    gradients: Object.fromEntries(names.map((name, i) => [name, grads[i]])),
+    student: kept as StudentOutputs,
+  };
+}
+
+/** What the log looks at: features of the first view, and what the terms of the loss pull at. */
+export function diagnostics(
+  { method }: MaskedDistillation,
+  student: StudentOutputs,
+  teacher: TeacherOutputs,
+  state: NamedTensors,
+  batch: NamedTensors,
+): NamedTensors {
+  const [, images, width] = student[method.diagnosed].shape;
+  const features = tf.reshape(tf.slice(student[method.diagnosed], [0, 0, 0], [1, -1, -1]), [images, width]);
+  if (method.terms.length === 0) return { features };
+  const weights = batch['patches.weights'] as tf.Tensor1D;
+  const norms = method.terms.map((name) => {
+    const gradient = tf.grad(
+      (cls) =>
+        method.objective({ student: { ...student, cls: cls as tf.Tensor3D }, teacher, weights }, state, batch).parts[
+          name
+        ],
+    )(student.cls);
+    return tf.sqrt(tf.sum(tf.square(gradient)));
+  });
+  return { features, termGradientNorms: tf.stack(norms) };
+}
+
+/** Clipping per module, AdamW, EMA. */
+export function updateClipped(
+  { config, networks }: MaskedDistillation,
+  gradients: NamedTensors,
+  loss: tf.Tensor,
+  state: NamedTensors,
+  batch: NamedTensors,
+): ReturnType<typeof updateNetworks> {
+  const clipped = clipScalesPerModule(gradients, networks.modules, config.optimizer.clipNorm);
+  return updateNetworks(config, networks, gradients, clipped, networks.modules, loss, state, batch);
+}
+
+/**
+ * One training step of DINOv2 or SimDINOv2 (`SSLMetaArch.forward_backward` and the loop around it): teacher on unmasked
+ * global views; student on masked global and unmasked local ones; losses of CLS tokens and of masked patches; clipping
+ * per module, AdamW, EMA. Pure; everything random and everything scheduled is in the batch.
+ *
+ * State: `student.*`, `teacher.*` (EMA teachers only), `adam.m.*`, `adam.v.*`, and the method's.
+ * Batch: `crops.*`, `masks`, `patches.*`, `subset.*`, `adamw`, `momentum`, `oneMinusMomentum`, and the method's.
+ * Metrics: `loss`, the method's parts, `gradientNorms` [modules], `features` [n, width] of the first view,
+ * `termGradientNorms` [terms], `finite`.
+ */
+export function maskedDistillationStep(options: MaskedDistillation): Step {
+  const { method } = options;
+  return (state, batch) => {
+    const teacher = teacherOutputs(options, state, batch);
+    const weights = batch['patches.weights'] as tf.Tensor1D;
+    let parts: NamedTensors = {};
+    const { loss, gradients, student } = studentGradients(options, state, batch, (outputs) => {
+      const objective = method.objective({ student: outputs, teacher, weights }, state, batch);
+      parts = Object.fromEntries(Object.entries(objective.parts).map(([name, part]) => [name, tf.keep(part)]));
+      return objective.loss;
+    });
+    const update = updateClipped(options, gradients, loss, state, batch);
+    const result = {
+      state: {
+        ...update.state,
+        ...method.nextState?.(teacher, batch['patches.centerWeights'] as tf.Tensor1D, state),
+      },
+      metrics: {
+        loss,
+        ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, tf.clone(part)])),
+        ...diagnostics(options, student, teacher, state, batch),
+        ...update.metrics,
+      },
+    };
+    tf.dispose([parts, student]);
+    return result;
+  };
+}
+
+/** State of a run: names, shapes, types. */
+export function maskedStateSpecs({ config, networks, method }: MaskedDistillation): Specs {
+  return { ...networkStateSpecs(config, networks), ...method.state };
+}
+
+/** What the networks take of `images` images; float crops are taken as normalised. */
+export function maskedViewSpecs(
+  { config, networks }: MaskedDistillation,
+  images: number,
+  pixels: 'u8' | 'f32' = 'u8',
+): Specs {
+  const { channels } = networks.backbone.config;
+  const crops = Object.entries(viewCounts(config)).map(([kind, views]): [string, Specs[string]] => {
+    const size = kind === 'global' ? config.crops.global.size : config.crops.local.size;
+    return [`crops.${kind}`, { shape: [views * images, size, size, channels], dtype: pixels }];
+  });
+  return {
+    ...Object.fromEntries(crops),
+    ...maskSpecs(config, images),
+    ...subsetSpecs(config, networks.backbone.config, images),
+  };
+}
+
+/** Batch of a step: names, shapes, types. */
+export function maskedBatchSpecs(options: MaskedDistillation): Specs {
+  const { config, networks, method } = options;
+  return { ...maskedViewSpecs(options, config.batchSize), ...updateBatchSpecs(networks), ...method.batch };
+}
