@@ -1,13 +1,9 @@
 import '@tensorflow/tfjs';
 import { type HostTensor, type Rng, sizeOf } from '@selfsup/core';
-import type { FixtureCase, FixtureTensor } from '@selfsup/test-kit';
+import type { FixtureCase } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
-
-/** An array on the host with its shape, of any precision. */
-export interface HostNumbers {
-  readonly shape: readonly number[];
-  readonly data: ArrayLike<number>;
-}
+import { expect } from 'vitest';
+import type { HostNumbers } from '../../recipes/test/compiled/golden-case.js';
 
 /** A float32 tensor, in another shape if asked for. */
 export function toTensor({ shape, data }: HostNumbers, as: readonly number[] = shape): tf.Tensor {
@@ -24,18 +20,21 @@ export function toHost(tensor: tf.Tensor): HostTensor {
   return { shape: tensor.shape, dtype: 'f32', data: tensor.dataSync<'float32'>() };
 }
 
-/** Tensors of a fixture below a prefix, without it. */
-export function below(fixture: FixtureCase, prefix: string): Record<string, FixtureTensor> {
-  return Object.fromEntries(
-    Object.entries(fixture.tensors())
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  );
-}
-
 /** Normal numbers in a tensor. */
 export function normal(rng: Rng, shape: readonly number[], std = 1): HostTensor {
   return { shape, dtype: 'f32', data: rng.normals(sizeOf(shape), std) };
+}
+
+/** Zeros on the host. */
+export function zeros(shape: readonly number[]): HostNumbers {
+  return { shape, data: new Float32Array(sizeOf(shape)) };
+}
+
+/** The center after a call is what the fixture's next call uses, or its last one. */
+export function expectCenter(fixture: FixtureCase, call: number, calls: number, center: HostNumbers): void {
+  const group = call < calls - 1 ? `call${call + 1}` : 'center_final';
+  const expected = fixture.tensor(call < calls - 1 ? `${group}/center_used` : group);
+  expect(center, `center after call ${call}`).toBeAllclose(expected, { maxRel: fixture.tolerance(group) });
 }
 
 /** Tensors one after the other along their first axis, on the host. */

@@ -5,14 +5,23 @@ export type {
   CommonConfig,
   DinoConfig,
   DinoLossConfig,
+  DinoV2Config,
+  DinoV2LossConfig,
+  FirstGenerationConfig,
   HeadConfig,
+  LayerwiseOptimizerConfig,
   LearningRateRule,
   LengthConfig,
+  MaskConfig,
+  MaskedConfig,
   OptimizerConfig,
   Preset,
   PrototypeHeadConfig,
   RecipeConfig,
+  SecondGenerationConfig,
   SimDinoConfig,
+  SimDinoV2Config,
+  SimDinoV2LossConfig,
   TeacherPolicy,
 } from './config/types.js';
 export {
@@ -29,6 +38,19 @@ export type { Method, Objective, ViewOutputs } from './training/method.js';
 export { methodOf } from './methods.js';
 export { dinoMethod } from './dino/method.js';
 export { DINO_PRESETS } from './dino/presets.js';
+export { dinov2Method } from './dinov2/method.js';
+export { DINOV2_PRESETS } from './dinov2/presets.js';
+export { simdinov2Method } from './simdinov2/method.js';
+export { SIMDINOV2_PRESETS } from './simdinov2/presets.js';
+export { accumulatedMaskedProgram } from './second-generation/accumulation.js';
+export { maskArrays } from './second-generation/masked-rows.js';
+export type { MaskedMethod, MaskedViews, StudentOutputs, TeacherOutputs } from './second-generation/method.js';
+export { buildMaskedNetworks, type MaskedNetworks } from './second-generation/networks.js';
+export { maskedMethodOf } from './second-generation/recipe.js';
+export { maskedScalars, maskedSchedules } from './second-generation/schedules.js';
+export { maskedDistillationStep, type MaskedDistillation } from './second-generation/step.js';
+export { recipeOf } from './recipe-of.js';
+export { type Recipe } from './training/recipe.js';
 export { FINITE, trainedNames } from './training/update.js';
 export {
   createLoader,
@@ -38,8 +60,8 @@ export {
   type LoaderOptions,
 } from './training/loader.js';
 export { budgetOf, collapseAlarm, collapseWarning, featureReport, type FeatureReport } from './training/monitor.js';
-export { buildNetworks, type Networks } from './training/networks.js';
-export { peakLearningRate, runLength, scheduledScalars, schedulesOf, type RunLength } from './training/schedules.js';
+export { buildNetworks, type Networks, type TrainedNetworks } from './training/networks.js';
+export { peakLearningRate, runLength, scheduledScalars, schedulesOf, type RunLength, type StepSchedule } from './training/schedules.js';
 export { train, type LogRecord, type TrainOptions, type TrainResult } from './training/train.js';
 export {
   datasetFeatures,
@@ -50,3 +72,4 @@ export {
 } from './evaluation/dataset-features.js';
 export { loadBackbone, type LoadedBackbone, type LoadBackboneOptions } from './evaluation/load-backbone.js';
 export { prepareTraining, syntheticBatch, trainingStateSpecs, type Training } from './training/prepare.js';
+export { adamWTraining, type AdamWTraining } from './training/adamw-training.js';

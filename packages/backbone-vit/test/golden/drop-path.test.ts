@@ -2,7 +2,7 @@ import { dropPathRates, subsetSize, vit } from '@selfsup/backbone-vit';
 import { fixtureCases } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { runEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
 import { configOf, expectParametersOf } from '../support.js';
 import { type Drop, dropPathV1Cases, dropPathV2Cases } from './drop-path.cases.js';
 
@@ -16,7 +16,7 @@ describe.each(fixtureCases('ssl/vit-droppath-v1'))('$name', (fixture) => {
     );
   });
 
-  it.each(dropPathV1Cases(fixture))('gives outputs and gradients: $name', (golden) => golden.check(runEagerly(golden)));
+  it.each(dropPathV1Cases(fixture))('gives outputs and gradients: $name', checkEagerly);
 });
 
 describe.each(fixtureCases('ssl/vit-droppath-v2'))('$name', (fixture) => {
@@ -37,5 +37,5 @@ describe.each(fixtureCases('ssl/vit-droppath-v2'))('$name', (fixture) => {
     }
   });
 
-  it.each(dropPathV2Cases(fixture))('gives outputs and gradients: $name', (golden) => golden.check(runEagerly(golden)));
+  it.each(dropPathV2Cases(fixture))('gives outputs and gradients: $name', checkEagerly);
 });

@@ -1,11 +1,11 @@
 import { fixtureCases } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
-import { runEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
 import { positionInterpolationCases } from './position-interpolation.cases.js';
 
 beforeAll(() => tf.setBackend('cpu'));
 
 describe.each(fixtureCases('ssl/pos-embed-interp'))('$name', (fixture) => {
-  it.each(positionInterpolationCases(fixture))('$name', (golden) => golden.check(runEagerly(golden)));
+  it.each(positionInterpolationCases(fixture))('$name', checkEagerly);
 });

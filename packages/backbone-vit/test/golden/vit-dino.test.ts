@@ -2,7 +2,7 @@ import { vit } from '@selfsup/backbone-vit';
 import { fixtureCases } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
-import { runEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
 import { configOf, expectParametersOf } from '../support.js';
 import { vitDinoCases } from './vit-dino.cases.js';
 
@@ -12,5 +12,5 @@ describe.each(fixtureCases('ssl/vit-dino'))('$name', (fixture) => {
   it('has the parameters of the original', () =>
     expectParametersOf(fixture, vit(configOf(fixture.json, 'dino')).parameterSpecs()));
 
-  it.each(vitDinoCases(fixture))('gives outputs and gradients: $name', (golden) => golden.check(runEagerly(golden)));
+  it.each(vitDinoCases(fixture))('gives outputs and gradients: $name', checkEagerly);
 });

@@ -12,7 +12,8 @@ import {
   softmaxTargets,
   updateCenter,
 } from '../../src/index.js';
-import { below, type HostNumbers, tidied, toHost, toTensor, toTensors } from '../tensors.js';
+import { below, type HostNumbers } from '../../../recipes/test/compiled/golden-case.js';
+import { tidied, toHost, toTensor, toTensors } from '../tensors.js';
 
 /** The head's outputs for CLS tokens `[C, n, D]`, by the student's parameters below a prefix of the fixture. */
 function clsHead(fixture: FixtureCase, prefix: string): (cls: tf.Tensor) => tf.Tensor {

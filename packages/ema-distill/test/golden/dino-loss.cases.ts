@@ -1,7 +1,11 @@
 import type { FixtureCase } from '@selfsup/test-kit';
-import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import { type GoldenSequence, gradientsOf, reshaped, scalarNumber } from '../../../recipes/test/compiled/golden-case.js';
+import {
+  type GoldenSequence,
+  gradientsOf,
+  reshaped,
+  scalarNumber,
+} from '../../../recipes/test/compiled/golden-case.js';
 import { dinoLoss } from '../../src/index.js';
 import { zeros } from '../tensors.js';
 

@@ -32,8 +32,8 @@ export function dinov2LossCases(fixture: FixtureCase): GoldenSequence[] {
       })),
       step: ({ center }, { student, teacher, temperature }) => {
         const targets = sinkhorn
-          ? sinkhornTargets(teacher, temperature as tf.Scalar, { iterations: hyper.sk_iters })
-          : softmaxTargets(teacher, center, temperature as tf.Scalar);
+          ? sinkhornTargets(teacher, temperature, { iterations: hyper.sk_iters })
+          : softmaxTargets(teacher, center, temperature);
         const run = (): ReturnType<typeof dinov2ClsLoss> =>
           dinov2ClsLoss({ student, targets, studentTemperature: hyper.student_temp });
         const { local, global } = run();

@@ -1,27 +1,11 @@
 import { type FixtureCase, fixtureCases } from '@selfsup/test-kit';
-import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { emaUpdate, momentumSchedule } from '../../src/index.js';
-import { below, tidied, toHost, toTensors } from '../tensors.js';
+import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { momentumSchedule } from '../../src/index.js';
+import { emaCases } from './ema.cases.js';
 
 describe.each(fixtureCases('ssl/ema'))('$name', (fixture) => {
-  const { momentum, steps } = fixture.json['hyper'];
-
-  it('moves the teacher as the authors do', () => {
-    tidied(() => {
-      let teacher = toTensors(below(fixture, 'teacher0/'));
-      for (let step = 0; step < steps; step++) {
-        const student = toTensors(below(fixture, `step${step}/student/`));
-        teacher = emaUpdate(teacher, student, tf.scalar(momentum[step]), tf.scalar(1 - momentum[step]));
-        const expected = below(fixture, `step${step}/teacher/`);
-        expect(Object.keys(teacher).sort()).toEqual(Object.keys(expected).sort());
-        for (const [name, tensor] of Object.entries(expected)) {
-          const maxRel = fixture.tolerance(`step${step}`);
-          expect(toHost(teacher[name]), `${name} after step ${step}`).toBeAllclose(tensor, { maxRel });
-        }
-      }
-    });
-  });
+  it.each(emaCases(fixture))('gives the same: $name', checkEagerly);
 });
 
 interface MomentumCase {

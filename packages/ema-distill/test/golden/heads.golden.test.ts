@@ -1,6 +1,6 @@
 import { fixtureCases } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
-import { below, runEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { below, checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
 import { headCases, headOf } from './heads.cases.js';
 
 describe.each(fixtureCases('ssl/heads'))('$name', (fixture) => {
@@ -16,5 +16,5 @@ describe.each(fixtureCases('ssl/heads'))('$name', (fixture) => {
     expect(Object.keys(below(fixture, 'grad/')).sort()).toEqual(trained.sort());
   });
 
-  it.each(headCases(fixture))('gives the same $name', (golden) => golden.check(runEagerly(golden)));
+  it.each(headCases(fixture))('gives the same $name', checkEagerly);
 });

@@ -51,8 +51,8 @@ export function ibotLossCases(fixture: FixtureCase): GoldenSequence[] {
       }),
       step: ({ center }, { student, teacher, weights, centerWeights, temperature }) => {
         const targets = sinkhorn
-          ? sinkhornTargets(teacher, temperature as tf.Scalar, { iterations: hyper.sk_iters, rows: weights })
-          : softmaxTargets(teacher, center, temperature as tf.Scalar);
+          ? sinkhornTargets(teacher, temperature, { iterations: hyper.sk_iters, rows: weights })
+          : softmaxTargets(teacher, center, temperature);
         const { value, gradients } = gradientsOf({ student }, () =>
           ibotLoss({ student, targets, weights, crops, studentTemperature: hyper.student_temp }),
         );

@@ -1,5 +1,4 @@
 import type { FixtureCase } from '@selfsup/test-kit';
-import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 import { type GoldenFunction, gradientsOf } from '../../../recipes/test/compiled/golden-case.js';
 import { koleoLoss } from '../../src/index.js';

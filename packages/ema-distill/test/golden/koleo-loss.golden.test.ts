@@ -1,13 +1,13 @@
 import { SslError } from '@selfsup/core';
 import { fixtureCases } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
-import { runEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
 import { koleoLoss } from '../../src/index.js';
 import { tidied, toTensor } from '../tensors.js';
 import { koleoInputs, koleoLossCases } from './koleo-loss.cases.js';
 
 describe.each(fixtureCases('ssl/loss-koleo'))('$name', (fixture) => {
-  it.each(koleoLossCases(fixture))('$name', (golden) => golden.check(runEagerly(golden)));
+  it.each(koleoLossCases(fixture))('$name', checkEagerly);
 
   it.each(koleoInputs(fixture, (rows) => rows < 2))('%s', (name) => {
     // The authors' value for a single row is an accident; ours refuses it.

@@ -14,7 +14,8 @@ import {
   softmaxTargets,
   updateCenter,
 } from '../../src/index.js';
-import { type HostNumbers, normal, tidied, toHost, toTensor } from '../tensors.js';
+import type { HostNumbers } from '../../../recipes/test/compiled/golden-case.js';
+import { normal, tidied, toHost, toTensor } from '../tensors.js';
 
 const problems = fc.record({
   seed: fc.integer({ min: 0, max: 2 ** 31 }),

@@ -1,9 +1,11 @@
 import { VIT_ARCHITECTURES, vitConfig } from '@selfsup/backbone-vit';
 import { pickNamed, SslError } from '@selfsup/core';
 import { DINO_PRESETS } from '../dino/presets.js';
+import { DINOV2_PRESETS } from '../dinov2/presets.js';
 import { SIMDINO_PRESETS } from '../simdino/presets.js';
+import { SIMDINOV2_PRESETS } from '../simdinov2/presets.js';
 import { mergeConfig, type Overrides } from './merge.js';
-import type { Preset, RecipeConfig } from './types.js';
+import type { Preset, RecipeConfig, SecondGenerationConfig } from './types.js';
 
 /** Recipes by name, with the presets each knows and the one taken when none is named. */
 export const RECIPES: Readonly<
@@ -11,11 +13,14 @@ export const RECIPES: Readonly<
 > = {
   simdino: { presets: SIMDINO_PRESETS, defaultPreset: 'imagenet-vitb16' },
   dino: { presets: DINO_PRESETS, defaultPreset: 'imagenet-vits16' },
+  dinov2: { presets: DINOV2_PRESETS, defaultPreset: 'imagenet-vitl16-short' },
+  simdinov2: { presets: SIMDINOV2_PRESETS, defaultPreset: 'imagenet-vitl16' },
 };
 
 /** Keys a preset may leave out. */
 const OPTIONAL_KEYS = {
-  length: ['steps', 'epochs', 'warmupSteps', 'warmupEpochs'],
+  '': ['patchHead'],
+  length: ['stepsPerEpoch', 'steps', 'epochs', 'warmupSteps', 'warmupEpochs'],
   backbone: Object.keys(vitConfig('vit_tiny')),
 };
 
@@ -103,6 +108,7 @@ function checkConfig(where: string, config: RecipeConfig): void {
       );
     }
   }
+  if ('masks' in config) checkMasks(where, config);
   const words = {
     policy: ['ema', 'student-stopgrad', 'none'],
     rule: ['linear-per-256', 'sqrt-per-1024', 'none'],
@@ -111,4 +117,36 @@ function checkConfig(where: string, config: RecipeConfig): void {
     refuse(`teacher.policy ${words.policy.join(', ')}`, config.teacher.policy, 'use ema');
   if (!(words.rule as readonly string[]).includes(config.optimizer.rule))
     refuse(`optimizer.rule ${words.rule.join(', ')}`, config.optimizer.rule, 'use none');
+}
+
+function checkMasks(where: string, config: SecondGenerationConfig): void {
+  const refuse = (key: string, expected: string, got: unknown, fix: string): never => {
+    throw new SslError('BAD_OPTION', {
+      where,
+      expected: `${key} ${expected}`,
+      got: JSON.stringify(got),
+      fix,
+      details: { key, value: got },
+    });
+  };
+  const share = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= 1;
+  const { masks, batchSize, groups, teacher } = config;
+  if (!share(masks.probability)) refuse('masks.probability', 'in 0..1', masks.probability, 'use 0.5 as published');
+  if (masks.ratio.length !== 2 || !masks.ratio.every(share) || masks.ratio[0] > masks.ratio[1]) {
+    refuse('masks.ratio', 'as two shares in 0..1, the smaller first', masks.ratio, 'use [0.1, 0.5] as published');
+  }
+  if (teacher.policy === 'none')
+    refuse('teacher.policy', 'ema or student-stopgrad', teacher.policy, 'use ema as published');
+  if (config.recipe !== 'dinov2') return;
+  const { targets, koleoWeight } = config.loss;
+  if (!['centering', 'sinkhorn-knopp'].includes(targets))
+    refuse('loss.targets', 'centering or sinkhorn-knopp', targets, 'use centering');
+  if (koleoWeight !== 0 && batchSize / groups < 2) {
+    refuse(
+      'batchSize',
+      'of at least two images in each group: KoLeo looks for neighbours',
+      batchSize,
+      'use a larger --batch-size, fewer --groups, or --set loss.koleoWeight=0',
+    );
+  }
 }

@@ -1,3 +1,4 @@
+import type { NamedTensors } from '@selfsup/compile';
 import {
   dinov2ClsLoss,
   ibotLoss,
@@ -7,8 +8,6 @@ import {
   softmaxTargets,
   updateCenter,
 } from '@selfsup/ema-distill';
-import { stopGradient } from '@selfsup/ops';
-import type { NamedTensors } from '@selfsup/compile';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DinoV2Config } from '../config/types.js';
 import type { MaskedMethod, MaskedViews, StudentOutputs } from '../second-generation/method.js';
@@ -30,12 +29,11 @@ export function dinov2Method({
   const { clsWeight, patchWeight, koleoWeight, studentTemperature } = loss;
   const centred = loss.targets === 'centering';
   const targetsOf = (
-    { teacher, weights }: MaskedViews,
+    { teacher: { cls, patches }, weights }: MaskedViews,
     state: NamedTensors,
     temperature: tf.Tensor,
-  ): { cls: tf.Tensor; patches: tf.Tensor } => {
-    const [cls, patches] = [stopGradient(teacher.cls), stopGradient(teacher.patches)];
-    return centred
+  ): { cls: tf.Tensor; patches: tf.Tensor } =>
+    centred
       ? {
           cls: softmaxTargets(cls, state[CLS_CENTER], temperature),
           patches: softmaxTargets(patches, state[PATCH_CENTER], temperature),
@@ -44,7 +42,6 @@ export function dinov2Method({
           cls: sinkhornTargets(cls, temperature),
           patches: sinkhornTargets(patches, temperature, { rows: weights }),
         };
-  };
   /** Sum over the two global views. */
   const spreading = ({ tokens }: StudentOutputs): tf.Scalar => {
     const [views, images, width] = tokens.shape;

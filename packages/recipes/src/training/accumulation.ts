@@ -36,7 +36,7 @@ export function sliceImages(array: HostArray, crops: number, images: number, sta
 }
 
 /** Puts a part's crop-major rows back among those of all images. */
-function placeImages(
+export function placeImages(
   target: Float32Array,
   part: Float32Array,
   crops: number,

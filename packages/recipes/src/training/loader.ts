@@ -2,10 +2,9 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { allocateCrops, type CropBatch } from '@selfsup/augment-multicrop';
 import { createCropPool } from '@selfsup/augment-multicrop/pool';
-import { drawKeepMasks, vitConfig } from '@selfsup/backbone-vit';
-import { Rng, SslError, type HostArrays } from '@selfsup/core';
+import { SslError, type HostArrays } from '@selfsup/core';
 import { createSampler, type Dataset } from '@selfsup/datasets';
-import type { RecipeConfig } from '../config/types.js';
+import type { Recipe } from './recipe.js';
 
 /** A file that could not be read, for `bad-files.jsonl`. */
 export interface BadFile {
@@ -29,7 +28,7 @@ export interface BatchLoader {
 }
 
 export interface LoaderOptions {
-  readonly config: RecipeConfig;
+  readonly recipe: Pick<Recipe, 'config' | 'draw'>;
   readonly dataset: Dataset;
   /** First step to load. */
   readonly startStep: number;
@@ -52,11 +51,11 @@ function decoderModule(): URL {
  * by the next sample of the data set.
  */
 export async function createLoader(options: LoaderOptions): Promise<BatchLoader> {
-  const { config, dataset, startStep, workers, ahead = 2, onBadFile = () => undefined } = options;
+  const { recipe, dataset, startStep, workers, ahead = 2, onBadFile = () => undefined } = options;
+  const { config } = recipe;
   const { batchSize, crops, seed } = config;
   const sampler = createSampler({ size: dataset.size, batchSize, seed });
   const pool = await createCropPool({ decoder: decoderModule(), config: crops, seed, threads: workers });
-  const backbone = vitConfig(config.arch, config.backbone);
   const bad = new Set<number>();
 
   const report = (index: number, message: string): void => {
@@ -91,15 +90,7 @@ export async function createLoader(options: LoaderOptions): Promise<BatchLoader>
     await Promise.all(Array.from(indices, (index, row) => fill(target, row, index, epoch)));
     const arrays: HostArrays = { 'crops.global': target.global };
     if (crops.local.count > 0) arrays['crops.local'] = target.local;
-    for (const [kind, count] of [
-      ['global', 2],
-      ['local', crops.local.count],
-    ] as const) {
-      if (count === 0) continue;
-      const masks = drawKeepMasks(backbone, Rng.of(seed, `drop-path.${kind}`, step), count * batchSize);
-      for (const [block, mask] of Object.entries(masks)) arrays[`keep.${kind}.${block}`] = mask.data;
-    }
-    return { step, epoch, arrays };
+    return { step, epoch, arrays: { ...arrays, ...recipe.draw(step) } };
   };
 
   let upcoming = startStep;

@@ -11,9 +11,9 @@ const NEAR_COLLAPSE = 0.1;
 /** Effective rank of features below which a method without a coding rate counts as collapsing. */
 const COLLAPSED_RANK = 1.5;
 
-/** E_max, E_col and their gap for a SimDINO configuration ("collapse budget"); undefined for other methods. */
+/** E_max, E_col and their gap for a SimDINO or SimDINOv2 configuration ("collapse budget"); undefined for other methods. */
 export function budgetOf(config: RecipeConfig): CollapseBudget | undefined {
-  if (config.recipe !== 'simdino') return undefined;
+  if (config.recipe !== 'simdino' && config.recipe !== 'simdinov2') return undefined;
   const { loss, batchSize, groups, head } = config;
   return collapseBudget({ ...loss, batchSize, groups, width: head.width });
 }
@@ -21,7 +21,7 @@ export function budgetOf(config: RecipeConfig): CollapseBudget | undefined {
 /** A warning before the first step where collapsing scores as well as spreading out; undefined when it does not. */
 export function collapseWarning(config: RecipeConfig): string | undefined {
   const budget = budgetOf(config);
-  if (config.recipe !== 'simdino' || budget === undefined) return undefined;
+  if (budget === undefined || !('compressionWeight' in config.loss)) return undefined;
   const loses = config.loss.compressionWeight * (1 - ATTAINABLE_ALIGNMENT);
   const { gap, maximum, collapsed } = budget;
   if (gap > loses) return undefined;

@@ -1,23 +1,16 @@
-import { dropPathRates } from '@selfsup/backbone-vit';
 import { compileStep, type Engine, type Graph, type StateStore } from '@selfsup/compile';
 import { hostArray, Rng, sizeOf, type HostArrays, type Specs } from '@selfsup/core';
 import { adamWMoments } from '@selfsup/optim';
 import type { RecipeConfig } from '../config/types.js';
-import { methodOf } from '../methods.js';
-import { accumulatedProgram, type TrainingProgram } from './accumulation.js';
-import { batchSpecs, distillationStep, stateSpecs, type DistillationOptions } from './distillation-step.js';
-import type { Method } from './method.js';
-import { buildNetworks, prefixed, type Networks } from './networks.js';
-import { scheduledScalars, schedulesOf } from './schedules.js';
+import { recipeOf } from '../recipe-of.js';
+import type { TrainingProgram } from './accumulation.js';
+import { prefixed } from './networks.js';
+import type { Recipe } from './recipe.js';
 import { FINITE } from './update.js';
 
-/** A recipe ready to run: networks, compiled program, specs. */
+/** A recipe ready to run. */
 export interface Training {
-  readonly config: RecipeConfig;
-  readonly networks: Networks;
-  readonly method: Method;
-  readonly state: Specs;
-  readonly batch: Specs;
+  readonly recipe: Recipe;
   readonly store: StateStore;
   /** The compiled step; undefined when it is accumulated over several programs. */
   readonly graph: Graph | undefined;
@@ -28,19 +21,9 @@ export interface Training {
   dispose(): Promise<void>;
 }
 
-async function plainProgram(
-  engine: Engine,
-  options: DistillationOptions,
-  state: Specs,
-  batch: Specs,
-): Promise<TrainingProgram & { graph: Graph }> {
-  const compiled = await compileStep(distillationStep(options), {
-    engine,
-    name: options.config.recipe,
-    state,
-    batch,
-    commitIf: FINITE,
-  });
+async function plainProgram(engine: Engine, recipe: Recipe): Promise<TrainingProgram & { graph: Graph }> {
+  const { config, state, batch, step } = recipe;
+  const compiled = await compileStep(step, { engine, name: config.recipe, state, batch, commitIf: FINITE });
   return {
     graph: compiled.graph,
     store: compiled.store,
@@ -51,27 +34,16 @@ async function plainProgram(
 
 /** Names and shapes of a run's state, without compiling anything. */
 export function trainingStateSpecs(config: RecipeConfig): Specs {
-  return stateSpecs({ config, networks: buildNetworks(config), method: methodOf(config) });
+  return recipeOf(config).state;
 }
 
-/** Builds the networks and compiles the step of a configuration. @throws SslError of the parts and of the engine */
-export async function prepareTraining(config: RecipeConfig, engine: Engine): Promise<Training> {
-  const networks = buildNetworks(config);
-  const method = methodOf(config);
-  const options: DistillationOptions = { config, networks, method };
-  const dropped = dropPathRates(networks.backbone.config).flatMap((rate, i) => (rate > 0 ? [`blocks.${i}`] : []));
-  const state = stateSpecs(options);
-  const batch = batchSpecs(options, dropped);
+/** Compiles the step of a recipe. @throws SslError of the parts and of the engine */
+export async function prepareTraining(recipe: Recipe, engine: Engine): Promise<Training> {
+  const { config, networks, state } = recipe;
   const program: TrainingProgram & { readonly graph?: Graph } =
-    config.accumulate > 1
-      ? await accumulatedProgram(engine, options, dropped)
-      : await plainProgram(engine, options, state, batch);
+    config.accumulate > 1 ? await recipe.accumulated(engine) : await plainProgram(engine, recipe);
   return {
-    config,
-    networks,
-    method,
-    state,
-    batch,
+    recipe,
     store: program.store,
     graph: program.graph,
     run: (arrays) => program.run(arrays),
@@ -95,17 +67,15 @@ export async function prepareTraining(config: RecipeConfig, engine: Engine): Pro
   };
 }
 
-/** A batch of noise with every mask set: what a step costs does not depend on what is in the pictures. */
-export function syntheticBatch({ config, batch, networks, method }: Training, step: number): HostArrays {
+/** A batch of noise, masks and everything scheduled as in training: what a step costs does not depend on the pictures. */
+export function syntheticBatch({ config, batch, draw, schedule }: Recipe, step: number): HostArrays {
   const rng = Rng.of(config.seed, 'synthetic-batch', step);
-  const arrays = Object.fromEntries(
-    Object.entries(batch).map(([name, spec]) => {
-      const data = hostArray(spec);
-      if (spec.dtype === 'u8') for (let i = 0; i < data.length; i += 4) data.fill(rng.bits() & 255, i, i + 4);
-      else data.fill(1);
-      return [name, data];
-    }),
-  );
-  const length = { totalSteps: 100, warmupSteps: 0, stepsPerEpoch: 100 };
-  return { ...arrays, ...scheduledScalars(step, config, schedulesOf(config, length), length, networks.groups, method) };
+  const crops = Object.entries(batch).filter(([name]) => name.startsWith('crops.'));
+  const pixels = crops.map(([name, spec]): [string, HostArrays[string]] => {
+    const data = hostArray(spec);
+    for (let i = 0; i < data.length; i += 4) data.fill(rng.bits() & 255, i, i + 4);
+    return [name, data];
+  });
+  const { scalars } = schedule({ totalSteps: Math.max(100, step + 1), warmupSteps: 0, stepsPerEpoch: 100 });
+  return { ...Object.fromEntries(pixels), ...draw(step), ...scalars(step) };
 }

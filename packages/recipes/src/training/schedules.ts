@@ -9,7 +9,7 @@ import {
   type DinoSchedules,
   type ParameterGroups,
 } from '@selfsup/optim';
-import type { OptimizerConfig, RecipeConfig } from '../config/types.js';
+import type { FirstGenerationConfig, OptimizerConfig, RecipeConfig } from '../config/types.js';
 import type { Method } from './method.js';
 
 /** A run's length, counted once in steps. */
@@ -25,8 +25,8 @@ export interface RunLength {
  * @throws SslError `BAD_OPTION` for a batch larger than the data or a run without a step
  */
 export function runLength({ length, batchSize }: RecipeConfig, datasetSize: number): RunLength {
-  const stepsPerEpoch = Math.floor(datasetSize / batchSize);
-  if (stepsPerEpoch < 1) {
+  const passSteps = Math.floor(datasetSize / batchSize);
+  if (passSteps < 1) {
     throw new SslError('BAD_OPTION', {
       where: 'recipes.runLength',
       expected: `batchSize of at most the ${datasetSize} images of the data set`,
@@ -34,6 +34,7 @@ export function runLength({ length, batchSize }: RecipeConfig, datasetSize: numb
       fix: `use --batch-size ${datasetSize} or less (and --groups that divide it), or more images`,
     });
   }
+  const stepsPerEpoch = length.stepsPerEpoch ?? passSteps;
   const steps = (count: number | undefined, epochs: number | undefined): number =>
     count ?? Math.round((epochs ?? 0) * stepsPerEpoch);
   const totalSteps = steps(length.steps, length.epochs);
@@ -49,6 +50,13 @@ export function runLength({ length, batchSize }: RecipeConfig, datasetSize: numb
   return { totalSteps, warmupSteps, stepsPerEpoch };
 }
 
+/** What is scheduled in a run. */
+export interface StepSchedule {
+  learningRate(step: number): number;
+  /** All scheduled scalars of a step's batch. */
+  scalars(step: number): HostArrays;
+}
+
 /** Peak learning rate after the scaling rule. */
 export function peakLearningRate({ learningRate, rule }: OptimizerConfig, batchSize: number): number {
   switch (rule) {
@@ -61,7 +69,7 @@ export function peakLearningRate({ learningRate, rule }: OptimizerConfig, batchS
   }
 }
 
-export function schedulesOf({ optimizer, teacher, batchSize }: RecipeConfig, length: RunLength): DinoSchedules {
+export function schedulesOf({ optimizer, teacher, batchSize }: FirstGenerationConfig, length: RunLength): DinoSchedules {
   return dinoSchedules({
     ...length,
     // A run that ends within its warm-up follows the same ramp as a longer one.
@@ -76,7 +84,7 @@ export function schedulesOf({ optimizer, teacher, batchSize }: RecipeConfig, len
 /** Everything scheduled in a step's batch; what would lose digits in float32 is computed here in float64. */
 export function scheduledScalars(
   step: number,
-  config: RecipeConfig,
+  config: FirstGenerationConfig,
   schedules: DinoSchedules,
   length: RunLength,
   groups: ParameterGroups,

@@ -3,11 +3,12 @@ import { compareParameters, type Run } from '@selfsup/checkpoint';
 import { SslError, type HostArrays, type HostTensor, type Specs } from '@selfsup/core';
 import type { Dataset } from '@selfsup/datasets';
 import type { RecipeConfig } from '../config/types.js';
-import { FINITE, trainedNames } from './update.js';
+import { recipeOf } from '../recipe-of.js';
+import { FINITE } from './update.js';
 import { createLoader, type BadFile } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
 import { prepareTraining } from './prepare.js';
-import { runLength, schedulesOf, scheduledScalars, type RunLength } from './schedules.js';
+import { runLength, type RunLength } from './schedules.js';
 
 /** One line of `metrics.jsonl`. `step` counts finished steps. */
 export interface LogRecord {
@@ -100,7 +101,7 @@ const median = (values: readonly number[]): number => [...values].sort((a, b) =>
 
 /**
  * Trains from the run's checkpoint, or from the start, to the end: compile the step once, then load a batch, run, log,
- * save, over and over. What happens in a step is in {@link distillationStep}.
+ * save, over and over. What happens in a step is in {@link distillationStep} and {@link maskedDistillationStep}.
  *
  * @throws SslError `NON_FINITE` (the last good state is saved first), `INTERRUPTED` (after saving), `TOO_MANY_BAD_FILES`,
  * `CHECKPOINT_MISMATCH`, `BAD_OPTION`, and those of the engine
@@ -109,13 +110,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, dataset, engine, run, signal, onNote = () => undefined } = options;
   const began = performance.now();
   const length = runLength(config, dataset.size);
-  const schedules = schedulesOf(config, length);
+  const recipe = recipeOf(config);
+  const schedule = recipe.schedule(length);
   const startStep = run?.checkpoint?.manifest?.step ?? 0;
   const warning = collapseWarning(config);
   if (warning !== undefined) onNote(`warning: ${warning}`);
 
   const loader = await createLoader({
-    config,
+    recipe,
     dataset,
     startStep,
     workers: options.workers ?? 1,
@@ -124,8 +126,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       options.onBadFile?.(file);
     },
   });
-  const training = await prepareTraining(config, engine);
-  const { networks, method, state, store } = training;
+  const training = await prepareTraining(recipe, engine);
+  const { state } = recipe;
+  const { store } = training;
   const hostState = async (): Promise<Record<string, HostTensor>> => {
     const arrays = await store.read(['']);
     return Object.fromEntries(Object.entries(state).map(([name, spec]) => [name, { ...spec, data: arrays[name] }]));
@@ -145,15 +148,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     for (let step = startStep; step < length.totalSteps; step++) {
       const { arrays } = await loader.next();
       const stepBegan = performance.now();
-      const metrics = await training.run({
-        ...arrays,
-        ...scheduledScalars(step, config, schedules, length, networks.groups, method),
-      });
+      const metrics = await training.run({ ...arrays, ...schedule.scalars(step) });
       seconds.push((performance.now() - stepBegan) / 1000);
       if (step === startStep) firstStepSeconds = (performance.now() - began) / 1000;
       if (metrics[FINITE][0] === 0) {
         await save(step);
-        throw nonFinite(step, metrics, partNames(metrics), trainedNames(networks));
+        throw nonFinite(step, metrics, partNames(metrics), recipe.gradientNames);
       }
       const done = step + 1;
       last = { record: metrics, loss: metrics['loss'][0] };
@@ -167,7 +167,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           config,
           done,
           metrics,
-          schedules.learningRate(step),
+          schedule.learningRate(step),
           images / ((now - sinceRecord) / 1000),
         );
         sinceRecord = now;

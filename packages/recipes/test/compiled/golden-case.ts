@@ -38,12 +38,12 @@ export interface GoldenSequence {
 }
 
 /** Runs a function on the current backend. */
-export function runEagerly({ inputs, compute }: GoldenFunction): Record<string, HostTensor> {
+function runEagerly({ inputs, compute }: GoldenFunction): Record<string, HostTensor> {
   return tidied(() => toHosts(compute(toTensors(inputs))));
 }
 
 /** Runs the calls of a sequence on the current backend. */
-export function replayEagerly({ state, calls, step }: GoldenSequence): Found[] {
+function replayEagerly({ state, calls, step }: GoldenSequence): Found[] {
   let kept = state;
   return calls.map((inputs) => {
     const found = tidied(() => {
@@ -53,6 +53,12 @@ export function replayEagerly({ state, calls, step }: GoldenSequence): Found[] {
     kept = found.state;
     return found;
   });
+}
+
+/** Checks a function or a sequence on the current backend. */
+export function checkEagerly(golden: GoldenFunction | GoldenSequence): void {
+  if ('compute' in golden) golden.check(runEagerly(golden));
+  else replayEagerly(golden).forEach((found, call) => golden.check(found, call));
 }
 
 /** Value and gradients of a scalar function of the named tensors it closes over; zeros where no gradient arrives. */

@@ -1,28 +1,27 @@
 import '@tensorflow/tfjs';
-import { dropPathRates } from '@selfsup/backbone-vit';
 import type { Engine } from '@selfsup/compile';
 import { tfjsEngine } from '@selfsup/compile/node';
-import { type HostArrays, sizeOf } from '@selfsup/core';
+import { type HostArrays, sizeOf, type Specs } from '@selfsup/core';
 import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
+import type { DinoSchedules } from '@selfsup/optim';
 import { fixtureCases, type FixtureCase } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
 import {
-  batchSpecs,
-  buildNetworks,
-  distillationStep,
-  methodOf,
-  scheduledScalars,
+  type FirstGenerationConfig,
+  maskedSchedules,
+  recipeOf,
+  type RecipeConfig,
+  type RunLength,
   schedulesOf,
-  stateSpecs,
-  trainedNames,
+  type SecondGenerationConfig,
 } from '../../src/index.js';
+import { dinov2Config, maskedStepArrays, simdinov2Config } from './masked-trajectory.js';
 import {
   compileForFixture,
   dinoConfig,
   expectParameters,
   type Hyper,
   lengthOf,
-  type RecipeConfig,
   simDinoConfig,
   stepArrays,
 } from './trajectory.js';
@@ -32,22 +31,78 @@ const ENGINES: Record<string, () => Promise<Engine>> = {
   onnxruntime: async () => onnxruntimeEngine(),
 };
 
-/** Name of a part of the loss in the log, and in the fixtures. */
-const PARTS = [
-  ['loss', 'loss'],
-  ['compression', 'comp'],
-  ['expansion', 'expa'],
-] as const;
-
-interface Recipe {
-  readonly folders: readonly string[];
-  readonly config: (h: Hyper) => RecipeConfig;
+/** Reads a fixture of one recipe. */
+interface Reader<C extends RecipeConfig> {
+  readonly recipe: string;
+  readonly config: (fixture: FixtureCase) => C;
+  readonly length: (fixture: FixtureCase, config: C) => RunLength;
+  readonly schedules: (config: C, length: RunLength) => DinoSchedules;
+  readonly arrays: (fixture: FixtureCase, config: C, step: number, specs: Specs) => HostArrays;
+  /** Values of the parts of the loss by our names, those that the fixture has. */
+  readonly parts: (fixture: FixtureCase, config: C, step: number) => Record<string, number>;
 }
 
-const RECIPES: Record<string, Recipe> = {
-  simdino: { folders: ['ssl/trajectory-simdino', 'ssl/trajectory-world-simdino'], config: simDinoConfig },
-  dino: { folders: ['ssl/trajectory-dino', 'ssl/trajectory-world-dino'], config: dinoConfig },
-};
+const hyper = <T>(fixture: FixtureCase): T => fixture.json['hyper'] as T;
+
+const first = (
+  recipe: string,
+  configOf: (h: Hyper) => FirstGenerationConfig,
+  parts: Record<string, string>,
+): Reader<FirstGenerationConfig> => ({
+  recipe,
+  config: (fixture) => configOf(hyper(fixture)),
+  length: (fixture) => lengthOf(hyper(fixture)),
+  schedules: schedulesOf,
+  arrays: (fixture, _, step, specs) => stepArrays(fixture, hyper(fixture), step, specs),
+  parts: (fixture, _, step) =>
+    Object.fromEntries(Object.entries(parts).map(([ours, name]) => [ours, fixture.scalar(`step${step}/${name}`)])),
+});
+
+/** A part as the authors log it: of the one process, or the mean of all. */
+function loggedPart(fixture: FixtureCase, step: number, name: string): number {
+  const record = (fixture.json['steps'] as { parts?: Record<string, number>; per_rank?: { parts: typeof record }[] }[])[
+    step
+  ];
+  type Parts = Record<string, number>;
+  const all = (record.per_rank?.map((rank) => rank.parts as unknown as Parts) ?? [record.parts as Parts]).map(
+    (parts) => parts[name],
+  );
+  return all.reduce((sum, value) => sum + value, 0) / all.length;
+}
+
+const second = <C extends SecondGenerationConfig>(
+  recipe: string,
+  configOf: (h: never) => C,
+  parts: (logged: (name: string) => number, config: C) => Record<string, number>,
+): Reader<C> => ({
+  recipe,
+  config: (fixture) => configOf(hyper<never>(fixture)),
+  length: (_, { length }) => ({
+    totalSteps: length.steps as number,
+    warmupSteps: length.warmupSteps as number,
+    stepsPerEpoch: length.stepsPerEpoch as number,
+  }),
+  schedules: maskedSchedules,
+  arrays: (fixture, config, step) => maskedStepArrays(fixture, config, step),
+  parts: (fixture, config, step) => parts((name) => loggedPart(fixture, step, name), config),
+});
+
+const READERS = [
+  first('simdino', simDinoConfig, { compression: 'comp', expansion: 'expa' }),
+  first('dino', dinoConfig, {}),
+  second('dinov2', dinov2Config, (logged, { loss }) => ({
+    clsLocal: logged('dino_local_crops_loss'),
+    clsGlobal: logged('dino_global_crops_loss'),
+    // The authors log both halved, and KoLeo with its weight.
+    patch: 2 * logged('ibot_loss'),
+    koleo: (2 * logged('koleo_loss')) / loss.koleoWeight,
+  })),
+  second('simdinov2', simdinov2Config, (logged) => ({
+    compression: logged('dino_mcr_comp_loss'),
+    expansion: logged('dino_mcr_expa_loss'),
+    patch: logged('ibot_comp_loss'),
+  })),
+] as readonly Reader<RecipeConfig>[];
 
 interface RecordedStep {
   readonly lr: number;
@@ -55,23 +110,16 @@ interface RecordedStep {
   readonly wd: number;
   readonly teacher_temp?: number;
   readonly grad_norms: Record<string, number>;
+  /** Second generation: what is clipped together. */
+  readonly submodule_norms?: Record<string, number>;
 }
 
-async function run(fixture: FixtureCase, config: RecipeConfig, engine: Engine): Promise<void> {
-  const h = fixture.json['hyper'] as Hyper;
-  const networks = buildNetworks(config);
-  const method = methodOf(config);
-  const options = { config, networks, method };
-  const dropped = dropPathRates(networks.backbone.config).flatMap((rate, i) => (rate > 0 ? [`blocks.${i}`] : []));
-  const state = stateSpecs(options);
-  const { compiled, specs } = await compileForFixture(
-    engine,
-    distillationStep(options),
-    state,
-    batchSpecs(options, dropped),
-  );
+async function run(fixture: FixtureCase, reader: Reader<RecipeConfig>, engine: Engine): Promise<void> {
+  const config = reader.config(fixture);
+  const recipe = recipeOf(config);
+  const { compiled, specs } = await compileForFixture(engine, recipe.step, recipe.state, recipe.batch);
   const start: HostArrays = {};
-  for (const [name, { shape }] of Object.entries(state)) {
+  for (const [name, { shape }] of Object.entries(recipe.state)) {
     const parameter = /^(?:student|teacher)\.(.*)$/.exec(name)?.[1];
     start[name] =
       parameter === undefined
@@ -79,39 +127,48 @@ async function run(fixture: FixtureCase, config: RecipeConfig, engine: Engine): 
         : (fixture.tensor(`init/${parameter}`).data as Float32Array);
   }
   await compiled.load(start);
-  const length = lengthOf(h);
-  const schedules = schedulesOf(config, length);
+  const length = reader.length(fixture, config);
+  const schedules = reader.schedules(config, length);
+  const schedule = recipe.schedule(length);
   const rel = fixture.tolerance('scalar');
   const steps = fixture.json['steps'] as RecordedStep[];
   for (const [i, step] of steps.entries()) {
     expect(schedules.learningRate(i)).toBeCloseTo(step.lr, 12);
     expect(schedules.weightDecay(i)).toBeCloseTo(step.wd, 12);
     expect(schedules.teacherMomentum(i)).toBeCloseTo(step.momentum, 12);
-    const scalars = scheduledScalars(i, config, schedules, length, networks.groups, method);
-    if (step.teacher_temp !== undefined) expect(scalars['teacherTemperature'][0]).toBeCloseTo(step.teacher_temp, 6);
-    const metrics = await compiled.run({ ...stepArrays(fixture, h, i, specs), ...scalars });
-    for (const [ours, theirs] of PARTS) {
-      if (metrics[ours] === undefined) continue;
-      expect([metrics[ours][0]], `step ${i} ${ours}`).toBeAllclose([fixture.scalar(`step${i}/${theirs}`)], {
-        maxRel: rel,
-      });
-    }
+    const scalars = schedule.scalars(i);
+    if (step.teacher_temp !== undefined && 'teacherTemperature' in scalars)
+      expect(scalars['teacherTemperature'][0]).toBeCloseTo(step.teacher_temp, 6);
+    const metrics = await compiled.run({ ...reader.arrays(fixture, config, i, specs), ...scalars });
+    const wanted = { loss: fixture.scalar(`step${i}/loss`), ...reader.parts(fixture, config, i) };
+    for (const [name, value] of Object.entries(wanted))
+      expect([metrics[name][0]], `step ${i} ${name}`).toBeAllclose([value], { maxRel: rel });
     // Norms drift relative to the largest of the step (the fixture's note).
-    const largest = Math.max(...Object.values(step.grad_norms));
-    const norms = trainedNames(networks).map((name) => step.grad_norms[name] / largest);
+    const recorded = step.submodule_norms ?? step.grad_norms;
+    const largest = Math.max(...Object.values(recorded));
     expect(
       Array.from(metrics['gradientNorms'], (n) => n / largest),
       `step ${i} gradient norms`,
-    ).toBeAllclose(norms, { atol: 5e-4 });
+    ).toBeAllclose(
+      recipe.gradientNames.map((name) => recorded[name] / largest),
+      { atol: 5e-4 },
+    );
   }
   const last = await compiled.read(['student.', 'teacher.']);
   expectParameters(fixture, 'final_student', last, 'student.');
   expectParameters(fixture, 'final_teacher', last, 'teacher.');
-  if ('final_center' in fixture.tensors()) {
-    const center = await compiled.read(['center.']);
-    expect(center['center.cls']).toBeAllclose(fixture.tensor('final_center').data as Float32Array, {
-      maxRel: fixture.tolerance('final_center'),
-    });
+  const centers = Object.keys(recipe.state).filter((name) => name.startsWith('center.'));
+  const names: Record<string, string[]> = {
+    'center.cls': ['final_center', 'final_dino_center'],
+    'center.patch': ['final_ibot_center'],
+  };
+  for (const name of centers) {
+    const center = await compiled.read([name]);
+    for (const stored of names[name].filter((n) => n in fixture.tensors())) {
+      expect(center[name]).toBeAllclose(fixture.tensor(stored).data as Float32Array, {
+        maxRel: fixture.tolerance(stored),
+      });
+    }
   }
   await compiled.dispose();
   await compiled.store.dispose();
@@ -119,9 +176,10 @@ async function run(fixture: FixtureCase, config: RecipeConfig, engine: Engine): 
 }
 
 describe.each(Object.entries(ENGINES))('trajectories on %s', (_, engine) => {
-  for (const { folders, config } of Object.values(RECIPES)) {
+  for (const reader of READERS) {
+    const folders = [`ssl/trajectory-${reader.recipe}`, `ssl/trajectory-world-${reader.recipe}`];
     for (const fixture of folders.flatMap((folder) => fixtureCases(folder))) {
-      it(`${fixture.name}`, async () => run(fixture, config(fixture.json['hyper'] as Hyper), await engine()));
+      it(`${fixture.name}`, async () => run(fixture, reader, await engine()));
     }
   }
 });

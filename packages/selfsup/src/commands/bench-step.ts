@@ -1,5 +1,5 @@
 import { estimateFlops } from '@selfsup/compile';
-import { prepareTraining, resolveConfig, parseAssignment, syntheticBatch } from '@selfsup/recipes';
+import { parseAssignment, prepareTraining, recipeOf, resolveConfig, syntheticBatch } from '@selfsup/recipes';
 import { chooseEngine, type EngineChoice } from '../engines.js';
 import type { Output } from '../terminal/output.js';
 import { createProgress } from '../terminal/progress.js';
@@ -28,12 +28,13 @@ export async function benchStep(flags: BenchStepFlags, output: Output): Promise<
   const engine = await chooseEngine(flags);
   const progress = createProgress({ label: 'step', total: flags.steps + 1 });
   try {
-    const training = await prepareTraining(config, engine);
+    const recipe = recipeOf(config);
+    const training = await prepareTraining(recipe, engine);
     await training.store.load(training.initialState());
     const seconds: number[] = [];
     let firstStepSeconds = 0;
     for (let step = 0; step <= flags.steps; step++) {
-      const batch = syntheticBatch(training, step);
+      const batch = syntheticBatch(recipe, step);
       const stepBegan = performance.now();
       await training.run(batch);
       const now = performance.now();

@@ -40,7 +40,7 @@ function resolvedFacts(config: RecipeConfig, datasetSize: number): Record<string
     accumulate: config.accumulate,
     peakLearningRate: peakLearningRate(config.optimizer, config.batchSize),
     learningRateRule: config.optimizer.rule,
-    ...(config.recipe === 'simdino' ? { codingRateEps: config.loss.codingRateEps } : {}),
+    ...('codingRateEps' in config.loss ? { codingRateEps: config.loss.codingRateEps } : {}),
     ...(budget === undefined ? {} : { expansionMax: budget.maximum, expansionCollapsed: budget.collapsed }),
     teacherMomentum: [config.teacher.momentum, config.teacher.momentumEnd],
     crops: `${config.crops.global.views.length} x ${config.crops.global.size} + ${config.crops.local.count} x ${config.crops.local.size}`,

@@ -106,10 +106,10 @@ function mergedBySteps(lines: readonly JsonRecord[]): StepRecord[] {
   const merged = new Map<number, Record<string, number>>();
   for (const line of lines) {
     const step = line['step'];
-    if (typeof step !== 'number' || !Number.isFinite(step)) continue;
-    const values = merged.get(step) ?? {};
+    if (!Number.isSafeInteger(step) || (step as number) < 0) continue;
+    const values = merged.get(step as number) ?? {};
     for (const [path, value] of leaves(line)) if (typeof value === 'number' && path !== 'step') values[path] = value;
-    merged.set(step, values);
+    merged.set(step as number, values);
   }
   return [...merged].map(([step, values]) => ({ step, values })).sort((a, b) => a.step - b.step);
 }

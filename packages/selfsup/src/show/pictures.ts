@@ -87,11 +87,12 @@ export function subsetOf(dataset: Dataset, indices: readonly number[]): Dataset 
 
 /** File names for what is made from each path: `prefix-name.png`, numbered where two have the same name. */
 export function outputNames(prefix: string, paths: readonly string[]): string[] {
-  const seen = new Map<string, number>();
+  const taken = new Set<string>();
   return paths.map((path) => {
-    const name = basename(path, extname(path)).replace(/[^\p{L}\p{N}._-]+/gu, '-');
-    const times = (seen.get(name) ?? 0) + 1;
-    seen.set(name, times);
-    return `${prefix}-${name}${times === 1 ? '' : `-${times}`}.png`;
+    const name = `${prefix}-${basename(path, extname(path)).replace(/[^\p{L}\p{N}._-]+/gu, '-')}`;
+    let free = name;
+    for (let times = 2; taken.has(free); times++) free = `${name}-${times}`;
+    taken.add(free);
+    return `${free}.png`;
   });
 }

@@ -1,11 +1,11 @@
 import { escapeMarkup, textWidth } from '../markup.js';
-import { axisOver, shortNumber, stepAxis, tickLabels, type Axis } from './scale.js';
+import { axisOver, isDrawable, shortNumber, stepAxis, tickLabels, type Axis } from './scale.js';
 import { thinOut, type Point } from './thin-out.js';
 
 /** One curve of a chart. */
 export interface Series {
   readonly name: string;
-  /** By rising step; a y that is not finite is a gap. */
+  /** By rising step; a y that is not finite (or beyond all measure) is a gap. */
   readonly points: readonly Point[];
   /** A bound or another value to compare with, drawn dashed and without a colour of its own. */
   readonly reference?: boolean;
@@ -82,7 +82,7 @@ function legend(
 function stretchesOf(points: readonly Point[]): Point[][] {
   const stretches: Point[][] = [[]];
   for (const point of points) {
-    if (Number.isFinite(point[1])) stretches[stretches.length - 1].push(point);
+    if (isDrawable(point[1])) stretches[stretches.length - 1].push(point);
     else if (stretches[stretches.length - 1].length > 0) stretches.push([]);
   }
   return stretches.filter((stretch) => stretch.length > 0);
@@ -130,7 +130,7 @@ function curve({ points }: Series, className: string, frame: Frame): string {
   const dots = className.startsWith('ref')
     ? ''
     : marked
-        .filter(([, y]) => Number.isFinite(y))
+        .filter(([, y]) => isDrawable(y))
         .map((p) => `<circle class="${className}" cx="${n(frame.x(p[0]))}" cy="${n(frame.y(p[1]))}" r="2.2"/>`)
         .join('');
   return `<path class="${className}" d="${path}"/>${dots}`;
@@ -172,7 +172,7 @@ export function lineChart(options: ChartOptions): string {
     `<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 ${width} ${height}" role="img" ` +
     `aria-label="${escapeMarkup(label)}" font-family="system-ui, 'DejaVu Sans', sans-serif" font-size="${FONT_SIZE}">`;
   const points = series.flatMap((one) => one.points);
-  if (!points.some(([, y]) => Number.isFinite(y))) {
+  if (!points.some(([, y]) => isDrawable(y))) {
     return `${open}${text(width / 2, height / 2, 'nothing recorded yet', 'text-anchor="middle"')}</svg>`;
   }
   const steps = stepAxis([...new Set(points.map(([x]) => x))].sort((a, b) => a - b));

@@ -15,25 +15,33 @@ function readableStep(span: number, count: number): number {
   return factor * magnitude;
 }
 
+/** What a chart takes for zero, and what for no number at all: beyond both, arithmetic on axes loses its digits. */
+const LEAST = 1e-30;
+const MOST = 1e60;
+
+/** Whether a value has a place on an axis. */
+export function isDrawable(value: number): boolean {
+  return Math.abs(value) <= MOST;
+}
+
 /** A range with some extent: one value alone gets room around it. */
 function widened(low: number, high: number): [number, number] {
   // Differences in the last digits are noise of float32; an axis made of them would show mountains.
-  const least = Math.max(Math.abs(low), Math.abs(high)) * 1e-6;
-  if (high - low > least) return [low, high];
-  const middle = (low + high) / 2;
-  const room = middle === 0 ? 1 : Math.abs(middle) * 0.1;
-  return [middle - room, middle + room];
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (high - low > Math.max(LEAST, size * 1e-6)) return [low, high];
+  const room = size < LEAST ? 1 : size * 0.1;
+  return [low - room, high + room];
 }
 
 /**
- * An axis over some values, from a mark to a mark. Values that are no finite numbers are left out.
+ * An axis over some values, from a mark to a mark; values without a place on an axis are left out.
  *
  * @param intervals - At most so many intervals between marks.
  */
 export function axisOver(values: Iterable<number>, intervals = 5): Axis {
   let [least, most] = [Infinity, -Infinity];
   for (const value of values) {
-    if (!Number.isFinite(value)) continue;
+    if (!isDrawable(value)) continue;
     if (value < least) least = value;
     if (value > most) most = value;
   }
@@ -67,6 +75,7 @@ export function shortNumber(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   const rounded = (x: number, n: number): number => Number(x.toPrecision(n));
+  if (size >= 1e15) return rounded(value, digits).toExponential();
   for (const [from, letter, unit] of LETTERS) if (size >= from) return `${rounded(value / unit, digits)}${letter}`;
   if (size >= 1000) return String(rounded(value, Math.max(4, digits)));
   const short = rounded(value, digits);

@@ -1,9 +1,11 @@
+import { isDrawable } from './scale.js';
+
 /** A point of a curve: x and y. */
 export type Point = readonly [number, number];
 
 /**
  * At most about `most` points that draw the same curve: of every stretch the lowest and the highest stay, so that no
- * spike is lost, and the first and the last point stay where they are. Points that are not finite are gaps and stay.
+ * spike is lost, and the first and the last point stay where they are. Points without a place on the axis are gaps; of every stretch one stays.
  */
 export function thinOut(points: readonly Point[], most: number): readonly Point[] {
   if (points.length <= most) return points;
@@ -17,9 +19,9 @@ export function thinOut(points: readonly Point[], most: number): readonly Point[
     let gap: number | undefined;
     for (let i = from; i < to; i++) {
       const y = points[i][1];
-      if (!Number.isFinite(y)) gap ??= i;
-      if (y < points[low][1] || !Number.isFinite(points[low][1])) low = i;
-      if (y > points[high][1] || !Number.isFinite(points[high][1])) high = i;
+      if (!isDrawable(y)) gap ??= i;
+      if (y < points[low][1] || !isDrawable(points[low][1])) low = i;
+      if (y > points[high][1] || !isDrawable(points[high][1])) high = i;
     }
     const chosen = [...new Set([low, high, ...(gap === undefined ? [] : [gap])])].sort((a, b) => a - b);
     for (const i of chosen) kept.push(points[i]);

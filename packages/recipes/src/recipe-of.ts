@@ -1,0 +1,15 @@
+import type { RecipeConfig } from './config/types.js';
+import { maskedDistillationRecipe } from './second-generation/recipe.js';
+import { distillationRecipe, type Recipe } from './training/recipe.js';
+
+/** The recipe of a configuration. @throws SslError `UNKNOWN_NAME` or `BAD_OPTION` */
+export function recipeOf(config: RecipeConfig): Recipe {
+  switch (config.recipe) {
+    case 'simdino':
+    case 'dino':
+      return distillationRecipe(config);
+    case 'dinov2':
+    case 'simdinov2':
+      return maskedDistillationRecipe(config);
+  }
+}
