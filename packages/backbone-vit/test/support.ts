@@ -60,6 +60,27 @@ export function definedPreNorm({ preNorm }: VitOutput): VitTokens {
   return preNorm;
 }
 
+/** The score that a fixture takes gradients of, the sum of all terms, and the Euclidean norm of the terms. */
+export function scoreOf(...terms: tf.Tensor[]): { value: tf.Tensor; termNorm: tf.Tensor } {
+  const all = tf.concat(terms.map((term) => tf.reshape(term, [-1])));
+  return { value: tf.sum(all), termNorm: tf.norm(all) };
+}
+
+/**
+ * A score is what the fixture says. Where its terms cancel, the fixture's tolerance can fall below the rounding of the
+ * terms themselves, so four units of float32's rounding per term are allowed, added up as random errors are.
+ */
+export function expectScore(
+  fixture: FixtureCase,
+  name: string,
+  { value, termNorm }: Readonly<Record<string, HostTensor>>,
+): void {
+  const score = fixture.scalar(name);
+  const rounding = 4 * 2 ** -24 * termNorm.data[0];
+  const atol = Math.max(fixture.tolerance('scalar') * Math.abs(score), rounding);
+  expect(value.data[0], name).toBeAllclose(score, { rtol: 0, atol });
+}
+
 /** Names and shapes of the state dict; the authors' programs differ in the order. */
 export function expectParametersOf(fixture: FixtureCase, specs: Specs): void {
   const stored = Object.entries(fixture.json.tensors as Record<string, { shape: number[] }>);

@@ -106,7 +106,7 @@ export function buildProgram(): Command {
   const train = engineOptions(
     program
       .command('train')
-      .argument('<recipe>', 'simdino or dino')
+      .argument('<recipe>', 'simdino, dino, simdinov2 or dinov2')
       .description('train a backbone on a folder of images'),
   )
     .requiredOption('--data <dir>', 'folder of images, of class folders, or of CIFAR binaries')
@@ -140,7 +140,7 @@ export function buildProgram(): Command {
 
   const bench = program.command('bench').description('measure this machine');
   const step = engineOptions(bench.command('step').description('time whole training steps'))
-    .option('--recipe <name>', 'simdino', 'simdino')
+    .option('--recipe <name>', 'simdino, dino, simdinov2 or dinov2', 'simdino')
     .option('--preset <name>', 'settings to measure', 'imagenet-vitb16')
     .option('--arch <name>', 'architecture', 'vit_tiny')
     .option('--batch-size <n>', 'images of a step', whole('batch-size'), 8)

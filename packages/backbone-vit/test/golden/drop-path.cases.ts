@@ -12,7 +12,7 @@ import {
   prefixed,
   under,
 } from '../../../recipes/test/compiled/golden-case.js';
-import { configOf, definedPreNorm, joined, toImages } from '../support.js';
+import { configOf, definedPreNorm, expectScore, joined, scoreOf, toImages } from '../support.js';
 
 /** A block's rate in a fixture, and its subsets where it has them: k of b rows, residuals times scale. */
 export interface Drop {
@@ -57,43 +57,48 @@ function dropsOf(fixture: FixtureCase, group: Group, scales: Scales, inputs: Nam
   };
 }
 
-/** Gradients with respect to parameters and pictures of the sum of the groups' scores, by the fixture's names. */
-function gradientsOfGroups(
-  groups: readonly Group[],
-  inputs: NamedTensors,
-  score: (group: Group) => tf.Tensor,
-): NamedTensors {
-  const params = under('param/', inputs);
-  const pictures = Object.fromEntries(groups.map((group) => [group, inputs[`${group}/input`]]));
-  const { value, gradients } = gradientsOf({ ...params, ...pictures }, () => tf.addN(groups.map(score)));
-  return {
-    L: value,
-    ...Object.fromEntries(groups.map((group) => [`${group}/grad_input`, gradients[group]])),
-    ...Object.fromEntries(Object.keys(params).map((name) => [`grad/${name}`, gradients[name]])),
-  };
-}
-
 /** Everything a fixture gives to the network. */
 function inputsOf(fixture: FixtureCase): NamedNumbers {
   const isInput = (name: string): boolean => /^(param|keep|subset)\/|^masks$|\/(input|W)$/.test(name);
   return Object.fromEntries(Object.entries(fixture.tensors()).filter(([name]) => isInput(name)));
 }
 
-/** Everything else in the fixture was found. */
+/**
+ * What `run` finds for every crop group, by the fixture's names, and the gradients of the score that its `weighted`
+ * outputs make with the fixture's W.
+ */
+function runGroups(
+  groups: readonly Group[],
+  inputs: NamedTensors,
+  run: (images: tf.Tensor4D, group: Group) => NamedTensors & { weighted: tf.Tensor },
+): NamedTensors {
+  const params = under('param/', inputs);
+  const pictures = Object.fromEntries(groups.map((group) => [`${group}/input`, inputs[`${group}/input`]]));
+  const { outputs, gradients } = gradientsOf({ ...prefixed('grad/', params), ...pictures }, () => {
+    const found = groups.map((group) => prefixed(`${group}/`, run(toImages(inputs[`${group}/input`]), group)));
+    const all = Object.assign({}, ...found) as NamedTensors;
+    return { ...all, ...scoreOf(...groups.map((group) => tf.mul(all[`${group}/weighted`], inputs[`${group}/W`]))) };
+  });
+  const renamed = Object.entries(gradients).map(([name, gradient]) => [
+    name.replace('/input', '/grad_input'),
+    gradient,
+  ]);
+  return { ...outputs, ...(Object.fromEntries(renamed) as NamedTensors) };
+}
+
+/** Everything in the fixture that is not an input was found. */
 function checkGroups(fixture: FixtureCase, inputs: NamedNumbers, found: Found['outputs']): void {
   for (const [name, tensor] of Object.entries(fixture.tensors())) {
     if (name in inputs) continue;
     const [group] = name.split('/');
     expect(found[name], name).toBeAllclose(tensor, { maxRel: fixture.tolerance(group) });
   }
-  const rtol = fixture.tolerance('scalar');
-  expect(found['L'].data[0]).toBeAllclose(fixture.scalar('L'), { rtol, atol: 0 });
+  expectScore(fixture, 'L', found);
 }
 
 /** Outputs and gradients of a `ssl/vit-droppath-v1` fixture with its masks. */
 export function dropPathV1Cases(fixture: FixtureCase): GoldenFunction[] {
   const backbone = vit(configOf(fixture.json, 'dino'));
-  const groups = groupsOf(fixture);
   const inputs = inputsOf(fixture);
   return [
     {
@@ -101,16 +106,13 @@ export function dropPathV1Cases(fixture: FixtureCase): GoldenFunction[] {
       inputs,
       compute: (inputs) => {
         const params = under('param/', inputs);
-        const options = (group: Group): DropPathOptions => dropsOf(fixture, group, 'as-shape', inputs);
-        const images = (group: Group): tf.Tensor4D => toImages(inputs[`${group}/input`]);
-        const outputs = groups.map((group) => {
-          const output = backbone.apply(params, images(group), { ...options(group), preNorm: true });
-          return { [`${group}/cls`]: output.cls, [`${group}/tokens`]: joined(definedPreNorm(output)) };
+        return runGroups(groupsOf(fixture), inputs, (images, group) => {
+          const options = dropsOf(fixture, group, 'as-shape', inputs);
+          const output = backbone.apply(params, images, { ...options, preNorm: true });
+          // The gradient runs through the shorter way, so that both are held against the original.
+          const weighted = backbone.applyCls(params, images, options);
+          return { cls: output.cls, tokens: joined(definedPreNorm(output)), weighted };
         });
-        // The gradient runs through the shorter way, so that both are held against the original.
-        const score = (group: Group): tf.Tensor =>
-          tf.sum(tf.mul(backbone.applyCls(params, images(group), options(group)), inputs[`${group}/W`]));
-        return Object.assign(gradientsOfGroups(groups, inputs, score), ...outputs) as NamedTensors;
       },
       check: (found) => checkGroups(fixture, inputs, found),
     },
@@ -129,30 +131,20 @@ export function dropPathV2Cases(fixture: FixtureCase): GoldenFunction[] {
     inputs,
     compute: (inputs) => {
       const params = under('param/', inputs);
-      const options = (group: Group): DropPathOptions & { mask?: tf.Tensor2D } => ({
-        ...dropsOf(fixture, group, scales, inputs),
-        ...(group === 'global' ? { mask: inputs['masks'] as tf.Tensor2D } : {}),
+      return runGroups(groups, inputs, (images, group) => {
+        const mask = group === 'global' ? { mask: inputs['masks'] as tf.Tensor2D } : {};
+        const options = { ...dropsOf(fixture, group, scales, inputs), ...mask };
+        const output = backbone.apply(params, images, { ...options, preNorm: true });
+        const [norm, prenorm] = [joined(output), joined(definedPreNorm(output))];
+        const clsAlone = backbone.applyCls(params, images, options);
+        return { norm, prenorm, clsAlone, weighted: tf.add(norm, tf.mul(prenorm, 0.3)) };
       });
-      const tokens = (group: Group): Record<'norm' | 'prenorm', tf.Tensor3D> => {
-        const images = toImages(inputs[`${group}/input`]);
-        const output = backbone.apply(params, images, { ...options(group), preNorm: true });
-        return { norm: joined(output), prenorm: joined(definedPreNorm(output)) };
-      };
-      const outputs = groups.map((group) => ({
-        ...prefixed(`${group}/`, tokens(group)),
-        [`${group}/cls alone`]: backbone.applyCls(params, toImages(inputs[`${group}/input`]), options(group)),
-      }));
-      const score = (group: Group): tf.Tensor => {
-        const { norm, prenorm } = tokens(group);
-        return tf.sum(tf.mul(tf.add(norm, tf.mul(prenorm, 0.3)), inputs[`${group}/W`]));
-      };
-      return Object.assign(gradientsOfGroups(groups, inputs, score), ...outputs) as NamedTensors;
     },
     check: (found) => {
       checkGroups(fixture, inputs, found);
       for (const group of groups) {
         const cls = firstTokens(fixture.tensor(`${group}/norm`));
-        expect(found[`${group}/cls alone`], group).toBeAllclose(cls, { maxRel: fixture.tolerance(group) });
+        expect(found[`${group}/clsAlone`], group).toBeAllclose(cls, { maxRel: fixture.tolerance(group) });
       }
     },
   }));

@@ -27,10 +27,11 @@ export function positionInterpolationCases(fixture: FixtureCase): GoldenFunction
         name: `${stem}, ${flavour}`,
         inputs: { pos_embed, W },
         compute: ({ pos_embed, W }) => {
-          const resized = (): tf.Tensor3D =>
-            interpolatePositions(pos_embed as tf.Tensor3D, size, interpolationOf(words));
-          const { gradients } = gradientsOf({ pos_embed }, () => tf.sum(tf.mul(resized(), W)));
-          return { out: resized(), grad: gradients['pos_embed'] };
+          const { outputs, gradients } = gradientsOf({ pos_embed }, () => {
+            const out = interpolatePositions(pos_embed as tf.Tensor3D, size, interpolationOf(words));
+            return { value: tf.sum(tf.mul(out, W)), out };
+          });
+          return { out: outputs.out, grad: gradients['pos_embed'] };
         },
         check: (found) => {
           const near = { maxRel: fixture.tolerance(stem) };

@@ -50,6 +50,8 @@ function isTensorInfo(value: unknown): value is tf.TensorInfo {
   return typeof value === 'object' && value !== null && 'dataId' in value;
 }
 
+const IDENTITY = 'Identity';
+
 /** Registers the rules as kernels of the tracing backend; returns the undo. */
 function installKernels(target: TracingBackend, rules: Map<string, KernelRule>): () => void {
   const writer = new GraphWriter(target);
@@ -80,7 +82,18 @@ function installKernels(target: TracingBackend, rules: Map<string, KernelRule>):
       },
     });
   }
+  // A clone is the same data under another reference, as on every tfjs backend (which counts on it).
+  tf.registerKernel({
+    kernelName: IDENTITY,
+    backendName: TRACE_BACKEND,
+    kernelFunc: ({ inputs: { x } }) => {
+      const info = x as tf.TensorInfo;
+      target.incRef(info.dataId);
+      return { dataId: info.dataId, shape: info.shape, dtype: info.dtype };
+    },
+  });
   return () => {
+    tf.unregisterKernel(IDENTITY, TRACE_BACKEND);
     for (const kernelName of rules.keys()) tf.unregisterKernel(kernelName, TRACE_BACKEND);
   };
 }

@@ -24,8 +24,8 @@ export function dinoLossCases(fixture: FixtureCase): GoldenSequence[] {
         teacherTemperature: scalarNumber(temperatures[epoch]),
       })),
       step: ({ center }, { student, teacher, teacherTemperature }) => {
-        const run = (): ReturnType<typeof dinoLoss> =>
-          dinoLoss({
+        const { outputs, gradients } = gradientsOf({ student }, () => {
+          const { loss, center: next } = dinoLoss({
             student,
             teacher,
             center,
@@ -33,8 +33,9 @@ export function dinoLossCases(fixture: FixtureCase): GoldenSequence[] {
             studentTemperature: hyper.student_temp,
             centerMomentum: hyper.center_momentum,
           });
-        const { value, gradients } = gradientsOf({ student }, () => run().loss);
-        return { state: { center: run().center }, outputs: { loss: value, grad: gradients['student'] } };
+          return { value: loss, next };
+        });
+        return { state: { center: outputs.next }, outputs: { loss: outputs.value, grad: gradients['student'] } };
       },
       check: ({ state, outputs }, call) => {
         const maxRel = fixture.tolerance(`call${call}`);

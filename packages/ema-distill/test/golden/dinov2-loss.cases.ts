@@ -34,14 +34,14 @@ export function dinov2LossCases(fixture: FixtureCase): GoldenSequence[] {
         const targets = sinkhorn
           ? sinkhornTargets(teacher, temperature, { iterations: hyper.sk_iters })
           : softmaxTargets(teacher, center, temperature);
-        const run = (): ReturnType<typeof dinov2ClsLoss> =>
-          dinov2ClsLoss({ student, targets, studentTemperature: hyper.student_temp });
-        const { local, global } = run();
-        const { value, gradients } = gradientsOf({ student }, () => run().loss);
+        const { outputs, gradients } = gradientsOf({ student }, () => {
+          const { local, global, loss } = dinov2ClsLoss({ student, targets, studentTemperature: hyper.student_temp });
+          return { value: loss, local, global };
+        });
         return {
           state: { center: updateCenter(center, teacher, hyper.center_momentum) },
           // The authors keep the teacher's crops swapped.
-          outputs: { target: tf.reverse(targets, 0), local, global, loss: value, grad: gradients['student'] },
+          outputs: { target: tf.reverse(targets, 0), ...outputs, grad: gradients['student'] },
         };
       },
       check: ({ state, outputs }, call) => {
@@ -52,7 +52,7 @@ export function dinov2LossCases(fixture: FixtureCase): GoldenSequence[] {
         const local = V > 0 ? fixture.scalar(`call${call}/local`) : 0;
         expect(outputs['global'].data[0]).toBeAllclose(global, near);
         expect(outputs['local'].data[0]).toBeAllclose(local, near);
-        expect(outputs['loss'].data[0]).toBeAllclose(global + local, near);
+        expect(outputs['value'].data[0]).toBeAllclose(global + local, near);
         expect(outputs['grad']).toBeAllclose(crops(call, 'grad'), { maxRel });
         if (!sinkhorn) expectCenter(fixture, call, temps.length, state['center']);
       },

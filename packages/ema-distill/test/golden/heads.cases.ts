@@ -40,11 +40,12 @@ export function headCases(fixture: FixtureCase): GoldenFunction[] {
       inputs: { ...prefixed('param/', below(fixture, 'param/')), input, W },
       compute: ({ input, W, ...rest }) => {
         const params = under('param/', rest);
-        const { value, gradients } = gradientsOf({ ...params, input }, () =>
-          tf.sum(tf.mul(head.apply(params, input), W)),
-        );
+        const { outputs, gradients } = gradientsOf({ ...params, input }, () => {
+          const output = head.apply(params, input);
+          return { value: tf.sum(tf.mul(output, W)), output };
+        });
         const { input: grad_input, ...grads } = gradients;
-        return { output: head.apply(params, input), L: value, grad_input, ...prefixed('grad/', grads) };
+        return { output: outputs.output, L: outputs.value, grad_input, ...prefixed('grad/', grads) };
       },
       check: (found) => {
         expect(found['output']).toBeAllclose(output, { maxRel: fixture.tolerance('output') });

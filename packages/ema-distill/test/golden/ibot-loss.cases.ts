@@ -1,5 +1,4 @@
 import type { FixtureCase } from '@selfsup/test-kit';
-import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 import {
   type GoldenSequence,
@@ -53,12 +52,12 @@ export function ibotLossCases(fixture: FixtureCase): GoldenSequence[] {
         const targets = sinkhorn
           ? sinkhornTargets(teacher, temperature, { iterations: hyper.sk_iters, rows: weights })
           : softmaxTargets(teacher, center, temperature);
-        const { value, gradients } = gradientsOf({ student }, () =>
-          ibotLoss({ student, targets, weights, crops, studentTemperature: hyper.student_temp }),
-        );
+        const { outputs, gradients } = gradientsOf({ student }, () => ({
+          value: ibotLoss({ student, targets, weights, crops, studentTemperature: hyper.student_temp }),
+        }));
         return {
           state: { center: updateCenter(center, teacher, hyper.center_momentum, centerWeights) },
-          outputs: { targets, loss: value, grad: gradients['student'] },
+          outputs: { targets, loss: outputs.value, grad: gradients['student'] },
         };
       },
       check: ({ state, outputs }, call) => {

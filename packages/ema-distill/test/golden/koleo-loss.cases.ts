@@ -16,8 +16,8 @@ export function koleoLossCases(fixture: FixtureCase): GoldenFunction[] {
     name,
     inputs: { input: fixture.tensor(`${name}/input`) },
     compute: ({ input }) => {
-      const { value, gradients } = gradientsOf({ input }, () => koleoLoss(input, { epsilon }));
-      return { loss: value, grad: gradients['input'] };
+      const { outputs, gradients } = gradientsOf({ input }, () => ({ value: koleoLoss(input, { epsilon }) }));
+      return { loss: outputs.value, grad: gradients['input'] };
     },
     check: ({ loss, grad }) => {
       const twins = name === 'duplicate';

@@ -76,8 +76,8 @@ export function dinoWorldCases(fixture: FixtureCase): GoldenSequence[] {
         ),
       })),
       step: ({ center }, { student, teacher }) => {
-        const run = (): ReturnType<typeof dinoLoss> =>
-          dinoLoss({
+        const { outputs, gradients } = gradientsOf({ student }, () => {
+          const { loss, center: next } = dinoLoss({
             student,
             teacher,
             center,
@@ -85,9 +85,11 @@ export function dinoWorldCases(fixture: FixtureCase): GoldenSequence[] {
             studentTemperature: hyper.student_temp,
             centerMomentum: hyper.center_momentum,
           });
-        const { value, gradients } = gradientsOf({ student }, () => run().loss);
+          return { value: loss, next };
+        });
         // Each process has the gradient of its own loss, N times its share of the mean.
-        return { state: { center: run().center }, outputs: { loss: value, grad: tf.mul(gradients['student'], N) } };
+        const grad = tf.mul(gradients['student'], N);
+        return { state: { center: outputs.next }, outputs: { loss: outputs.value, grad } };
       },
       check: ({ state, outputs }, call) => {
         const losses = ranks.map((rank) => fixture.scalar(`call${call}/r${rank}/loss`));

@@ -112,9 +112,7 @@ export const ELEMENTWISE = {
   add: simple('Add'),
   subtract: simple('Sub'),
   multiply: simple('Mul'),
-  divide: elementwise((e, x, node) =>
-    isInteger(node) ? throughDouble(e, x, (d) => e.op('Div', d)) : e.op('Div', x),
-  ),
+  divide: elementwise((e, x, node) => (isInteger(node) ? throughDouble(e, x, (d) => e.op('Div', d)) : e.op('Div', x))),
   maximum: simple('Max'),
   minimum: simple('Min'),
   power,

@@ -35,4 +35,3 @@ export const INDEXING = {
   scatter_add: scatterAdd,
   one_hot: oneHot,
 } satisfies Record<string, EmitOperation>;
-

@@ -105,7 +105,8 @@ export class OnnxModel {
 
   /** A constant; equal small ones are stored once. */
   constant(dtype: Element, shape: readonly number[], data: Uint8Array): string {
-    const key = data.byteLength <= 4096 ? `${dtype}:${shape.join()}:${Buffer.from(data).toString('latin1')}` : undefined;
+    const key =
+      data.byteLength <= 4096 ? `${dtype}:${shape.join()}:${Buffer.from(data).toString('latin1')}` : undefined;
     const known = key === undefined ? undefined : this.#known.get(key);
     if (known !== undefined) return known;
     const name = this.fresh('c');

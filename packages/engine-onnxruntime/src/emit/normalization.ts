@@ -14,28 +14,43 @@ export function softmaxGradient(e: Emitter, dy: string, y: string, rank: number)
   return e.op('Mul', [e.op('Sub', [dy, along]), y]);
 }
 
+/** Added to the input of a gelu that has a gradient: only an exact zero changes, and zero divided by zero never occurs. */
+const TINY = 1e-30;
+
 const gelu: EmitOperation = (e, { inputs: [x], outputs: [y] }) => {
-  e.define(y, e.op('ms.Gelu', [e.full(x.id)]));
+  const differentiated = e.consumers(x.id).some((node) => node.op === 'gelu_grad' && node.inputs[1] === x.id);
+  if (!differentiated) {
+    e.define(y, e.op('ms.Gelu', [e.full(x.id)]));
+    return;
+  }
+  const nonzero = e.op('Add', [e.full(x.id), e.model.f32(TINY)]);
+  // From here on everybody reads the changed input, so that the first one need not be kept.
+  e.define(x, nonzero);
+  e.define(y, e.op('ms.Gelu', [nonzero]));
 };
 
 /**
- * dy (Phi(x) + x phi(x)) in as few passes over memory as the operators allow: with t = x / sqrt 2 it is
- * dy/2 (1 + erf t + 2/sqrt(pi) t exp(-t^2)).
+ * dy (Phi(x) + x phi(x)) in as few passes over memory as the operators allow. Where y = x Phi(x) of the forward part is
+ * at hand (it is kept for the next layer's gradient anyway), Phi(x) is y / x; else it takes an error function.
  */
 const geluGrad: EmitOperation = (e, { inputs, outputs: [dx] }) => {
   const [dy, x] = inputs.map((v) => e.full(v.id));
-  const t = e.op('Mul', [x, e.model.f32(Math.SQRT1_2)]);
-  const bell = e.op('Exp', [e.op('Neg', [e.op('Mul', [t, t])])]);
-  const slope = e.op('Mul', [e.op('Mul', [bell, t]), e.model.f32(2 / Math.sqrt(Math.PI))]);
-  const twice = e.op('Add', [e.op('Add', [slope, e.op('Erf', [t])]), e.model.f32(1)]);
-  e.define(dx, e.op('Mul', [e.op('Mul', [twice, dy]), e.model.f32(0.5)]));
+  const forward = e.consumers(inputs[1].id).find((node) => node.op === 'gelu');
+  const cdf =
+    forward !== undefined && e.isDefined(forward.outputs[0])
+      ? e.op('Div', [e.full(forward.outputs[0]), x])
+      : e.op('Mul', [
+          e.op('Add', [e.op('Erf', [e.op('Mul', [x, e.model.f32(Math.SQRT1_2)])]), e.model.f32(1)]),
+          e.model.f32(0.5),
+        ]);
+  const bell = e.op('Exp', [e.op('Mul', [e.op('Mul', [x, x]), e.model.f32(-0.5)])]);
+  const density = e.op('Mul', [e.op('Mul', [bell, x]), e.model.f32(1 / Math.sqrt(2 * Math.PI))]);
+  e.define(dx, e.op('Mul', [e.op('Add', [density, cdf]), dy]));
 };
 
 const layerNorm: EmitOperation = (e, node) => {
   const [x, weight, bias] = node.inputs.map((v) => e.full(v.id));
-  const wanted = node.outputs.map(
-    (v, i) => i === 0 || e.consumers(v.id).length > 0 || e.isResult(v.id),
-  );
+  const wanted = node.outputs.map((v, i) => i === 0 || e.consumers(v.id).length > 0 || e.isResult(v.id));
   const names = e.model.ops(
     'LayerNormalization',
     [x, weight, bias],

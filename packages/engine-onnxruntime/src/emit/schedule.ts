@@ -97,7 +97,7 @@ class SmallestFirst {
     const last = items.pop();
     if (last === undefined || items.length === 0) return top;
     items[0] = last;
-    for (let at = 0; ; ) {
+    for (let at = 0; ;) {
       const left = 2 * at + 1;
       const right = left + 1;
       let best = at;

@@ -13,7 +13,12 @@ function swap(e: Emitter, name: string, rank: number): string {
 }
 
 function split(e: Emitter, name: string, sizes: readonly number[], axis: number): string[] {
-  return e.model.ops('Split', [name, e.model.i64(sizes)], { axis }, sizes.map(() => undefined));
+  return e.model.ops(
+    'Split',
+    [name, e.model.i64(sizes)],
+    { axis },
+    sizes.map(() => undefined),
+  );
 }
 
 /** Top left, bottom left and bottom right block of lower triangular (or symmetric) matrices. */

@@ -31,11 +31,13 @@ const onnxPads = ([top, bottom, left, right]: readonly number[]): number[] => [t
 const convolution: EmitOperation = (e, node) => {
   const [x, w] = node.inputs;
   const { strides, dilations, padding, groups } = geometryOf(node);
-  const y = e.op(
-    'Conv',
-    [e.transpose(e.full(x.id), TO_CHANNELS_FIRST), e.transpose(e.full(w.id), TO_FILTER_FIRST)],
-    { strides, dilations, pads: onnxPads(padding), group: groups, kernel_shape: w.shape.slice(0, 2) },
-  );
+  const y = e.op('Conv', [e.transpose(e.full(x.id), TO_CHANNELS_FIRST), e.transpose(e.full(w.id), TO_FILTER_FIRST)], {
+    strides,
+    dilations,
+    pads: onnxPads(padding),
+    group: groups,
+    kernel_shape: w.shape.slice(0, 2),
+  });
   e.define(node.outputs[0], e.transpose(y, TO_CHANNELS_LAST));
 };
 
@@ -78,12 +80,7 @@ const convolutionFilterGrad: EmitOperation = (e, node) => {
   const [height, width, perGroup, out] = dw.shape;
   const [batch, outHeight, outWidth] = dy.shape;
   const pixels = batch * outHeight * outWidth;
-  const padded = [
-    x.shape[0],
-    x.shape[1] + padding[0] + padding[1],
-    x.shape[2] + padding[2] + padding[3],
-    x.shape[3],
-  ];
+  const padded = [x.shape[0], x.shape[1] + padding[0] + padding[1], x.shape[2] + padding[2] + padding[3], x.shape[3]];
   const image = padding.every((p) => p === 0)
     ? e.full(x.id)
     : e.op('Pad', [
@@ -120,7 +117,12 @@ interface Window {
 function windowOf(node: NodeView): Window {
   const kind = wordOf(node, 'kind');
   if (kind !== 'max' && kind !== 'sum') throw unsupported(node, 'kind max or sum', kind);
-  return { kind, size: numbersOf(node, 'window'), strides: numbersOf(node, 'strides'), padding: numbersOf(node, 'padding') };
+  return {
+    kind,
+    size: numbersOf(node, 'window'),
+    strides: numbersOf(node, 'strides'),
+    padding: numbersOf(node, 'padding'),
+  };
 }
 
 const reduceWindow: EmitOperation = (e, node) => {
@@ -200,7 +202,9 @@ const resizeNearest: EmitOperation = (e, node) => {
   const [y] = node.outputs;
   const round = flagOf(node, 'alignCorners') ? Math.round : Math.floor;
   const picked = [1, 2].reduce((name, axis) => {
-    const places = sourceCoordinates(node, x.shape[axis], y.shape[axis], 0).map((at) => clamp(round(at), x.shape[axis]));
+    const places = sourceCoordinates(node, x.shape[axis], y.shape[axis], 0).map((at) =>
+      clamp(round(at), x.shape[axis]),
+    );
     return e.op('Gather', [name, e.model.i64(places)], { axis });
   }, e.full(x.id));
   e.define(y, picked);
@@ -216,4 +220,3 @@ export const WINDOW = {
   resize_bilinear: resizeBilinear,
   resize_nearest: resizeNearest,
 } satisfies Record<string, EmitOperation>;
-

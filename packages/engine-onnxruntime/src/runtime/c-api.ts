@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import type koffiModule from 'koffi';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { runtimeError } from './errors.js';
 import type { AddressOf } from './memory.js';
@@ -47,7 +48,7 @@ type FunctionName = keyof typeof FUNCTIONS;
 type NativeArgument = Pointer | number | string | ArrayBufferView | null;
 type NativeFunction = KoffiFunc<(...args: NativeArgument[]) => Pointer | number | string | null>;
 
-type Koffi = (typeof import('koffi'))['default'];
+type Koffi = typeof koffiModule;
 
 /** Version of the function table asked for; old enough for every release with the functions above. */
 const API_VERSION = 16;
@@ -89,7 +90,8 @@ export class OrtApi {
     const [getApi, getVersion] = koffi.decode(base, koffi.array('void*', 2)) as Pointer[];
     this.version = koffi.call(getVersion, koffi.proto('const char*', [])) as string;
     const table = koffi.call(getApi, koffi.proto('void*', ['uint32_t']), API_VERSION) as Pointer | null;
-    if (table === null) throw new Error(`onnxruntime ${this.version} does not offer version ${API_VERSION} of its C API`);
+    if (table === null)
+      throw new Error(`onnxruntime ${this.version} does not offer version ${API_VERSION} of its C API`);
     this.#functions = Object.fromEntries(
       Object.entries(FUNCTIONS).map(([name, [slot, parameters, result]]) => {
         const types = [...parameters].map((letter) => C_TYPES[letter]);
@@ -149,8 +151,11 @@ export class OrtApi {
     return new Promise((resolve, reject) => {
       this.#functions[name].async(...args, (error: unknown, status) => {
         held.length = 0;
+        if (error !== null && error !== undefined) {
+          reject(runtimeError(`engine-onnxruntime.${name}`, String(error)));
+          return;
+        }
         try {
-          if (error !== null && error !== undefined) throw error;
           this.#check(name, status as Pointer | null);
           resolve();
         } catch (problem) {

@@ -2,7 +2,10 @@ import { SslError } from '@selfsup/core';
 
 /** An error of onnxruntime in one line; running out of memory is told from its message. */
 export function runtimeError(where: string, message: string): SslError {
-  const line = message.replace(/\s+/g, ' ').replace(/\.+\s*$/, '').trim();
+  const line = message
+    .replace(/\s+/g, ' ')
+    .replace(/\.+\s*$/, '')
+    .trim();
   const memory = /bad_?alloc|out of memory|failed to allocate|not enough memory/i.test(line);
   return new SslError(memory ? 'OUT_OF_MEMORY' : 'ENGINE_FAILED', {
     where,

@@ -103,7 +103,12 @@ function stateInput(graph: Graph, name: string): Value | undefined {
 }
 
 /** Inputs of the graph and other values that some nodes or results of a file read. */
-function readBy(graph: Graph, nodes: Phases['first'], results: readonly FileResult[], also: readonly number[]): number[] {
+function readBy(
+  graph: Graph,
+  nodes: Phases['first'],
+  results: readonly FileResult[],
+  also: readonly number[],
+): number[] {
   const read = new Set([...nodes.flatMap((node) => node.inputs), ...results.map((r) => r.value)]);
   return [...graph.inputs, ...also].filter((id) => read.has(id));
 }

@@ -92,4 +92,3 @@ async function guarded<T>(name: string, work: () => Promise<T>): Promise<T> {
     throw runtimeError(`engine-onnxruntime.${name}`, problem instanceof Error ? problem.message : String(problem));
   }
 }
-

@@ -22,9 +22,34 @@ export interface StateUpdate {
 }
 
 const CHEAP: ReadonlySet<Op> = new Set<Op>([
-  'add', 'subtract', 'multiply', 'divide', 'maximum', 'minimum', 'power', 'compare', 'select', 'negate', 'abs', 'sign',
-  'exponential', 'log', 'sqrt', 'rsqrt', 'floor', 'ceil', 'round_nearest_even', 'tanh', 'logistic', 'and', 'or', 'not',
-  'is_finite', 'convert', 'reshape', 'broadcast_in_dim',
+  'add',
+  'subtract',
+  'multiply',
+  'divide',
+  'maximum',
+  'minimum',
+  'power',
+  'compare',
+  'select',
+  'negate',
+  'abs',
+  'sign',
+  'exponential',
+  'log',
+  'sqrt',
+  'rsqrt',
+  'floor',
+  'ceil',
+  'round_nearest_even',
+  'tanh',
+  'logistic',
+  'and',
+  'or',
+  'not',
+  'is_finite',
+  'convert',
+  'reshape',
+  'broadcast_in_dim',
 ]);
 
 /** Results that may share the memory of their input. */

@@ -18,7 +18,9 @@ export function adamStep(sizes: readonly number[]): Graph {
     const p = b.input('state', `p${i}`, { shape: [n], dtype: F32 });
     const gradient = op('multiply', [x[i], c(i + 1)], [n]);
     const square = op('multiply', [gradient, gradient], [n]);
-    const [sum] = b.node('reduce', [square], { kind: 'sum', dimensions: [0], keepDims: false }, [{ shape: [], dtype: F32 }]);
+    const [sum] = b.node('reduce', [square], { kind: 'sum', dimensions: [0], keepDims: false }, [
+      { shape: [], dtype: F32 },
+    ]);
     norms.push(sum);
     return { p, gradient, norm: op('sqrt', [sum], []) };
   });
@@ -35,7 +37,13 @@ export function adamStep(sizes: readonly number[]): Graph {
     const step = op('divide', [m1, op('add', [op('sqrt', [v1], [n]), c(1e-8)], [n])], [n]);
     const p1 = op('subtract', [op('multiply', [p, c(0.999)], [n]), op('multiply', [step, rate], [n])], [n]);
     const t1 = op('add', [op('multiply', [t, c(0.99)], [n]), op('multiply', [p1, c(0.01)], [n])], [n]);
-    for (const [name, id] of [['p', p1], ['m', m1], ['v', v1], ['t', t1]] as const) b.result('state', `${name}${i}`, id);
+    for (const [name, id] of [
+      ['p', p1],
+      ['m', m1],
+      ['v', v1],
+      ['t', t1],
+    ] as const)
+      b.result('state', `${name}${i}`, id);
   });
   const total = norms.reduce((sum, id) => op('add', [sum, id], []));
   const [ok] = b.node('is_finite', [total], {}, [{ shape: [], dtype: 'bool' }]);
@@ -45,7 +53,10 @@ export function adamStep(sizes: readonly number[]): Graph {
 }
 
 /** State and batch for {@link adamStep}. */
-export function adamArrays(sizes: readonly number[]): { state: Record<string, Float32Array>; batch: Record<string, Float32Array> } {
+export function adamArrays(sizes: readonly number[]): {
+  state: Record<string, Float32Array>;
+  batch: Record<string, Float32Array>;
+} {
   const fill = (n: number, f: (i: number) => number): Float32Array => Float32Array.from({ length: n }, (_, i) => f(i));
   const state: Record<string, Float32Array> = {};
   const batch: Record<string, Float32Array> = { rate: Float32Array.of(0.01) };
@@ -84,7 +95,9 @@ export function deepChain(depth: number, rows: number, width: number): Graph {
     dy = dot(dz, weights[i], false, true, spec);
     const [next] = b.node('add', [weights[i], dw], {}, [square]);
     b.result('state', `w${i}`, next);
-    const [sum] = b.node('reduce', [dw], { kind: 'sum', dimensions: [0, 1], keepDims: false }, [{ shape: [], dtype: F32 }]);
+    const [sum] = b.node('reduce', [dw], { kind: 'sum', dimensions: [0, 1], keepDims: false }, [
+      { shape: [], dtype: F32 },
+    ]);
     norms.push(sum);
   }
   // As a recipe does it: parameters in their own order, which is not the order their gradients are made in.

@@ -10,7 +10,11 @@ import { interpret } from '../../../compile/src/interpret/interpret.js';
 import { adamArrays, adamStep } from '../support/steps.js';
 
 engineContract({ name: 'onnxruntime, C API', create: () => onnxruntimeEngine({ api: 'c', threads: 2 }), examples: [] });
-engineContract({ name: 'onnxruntime, JavaScript API', create: () => onnxruntimeEngine({ api: 'js', threads: 2 }), examples: [] });
+engineContract({
+  name: 'onnxruntime, JavaScript API',
+  create: () => onnxruntimeEngine({ api: 'js', threads: 2 }),
+  examples: [],
+});
 
 /** y = x + 1, with an error inside onnxruntime for indices out of range. */
 function gathering(): Graph {
@@ -32,7 +36,10 @@ describe('engine', () => {
   it('uses the C API where it works, and says so', () => {
     expect(engine.api).toBe('c');
     expect(engine.fallbackReason).toBeUndefined();
-    expect(engine.devices()[0]).toMatchObject({ kind: 'cpu', name: expect.stringMatching(/onnxruntime 1\.\d+.*C API, 2 threads/) });
+    expect(engine.devices()[0]).toMatchObject({
+      kind: 'cpu',
+      name: expect.stringMatching(/onnxruntime 1\.\d+.*C API, 2 threads/),
+    });
   });
 
   it.each([0, 1.5, NaN])('refuses %s threads', async (threads) => {
@@ -98,9 +105,13 @@ describe('engine', () => {
     const x = b.input('batch', 'x', { shape: [1200, 1200], dtype: 'f32' });
     let y = x;
     for (let i = 0; i < 20; i++) {
-      [y] = b.node('dot_general', [y, x], { transposeA: false, transposeB: false }, [{ shape: [1200, 1200], dtype: 'f32' }]);
+      [y] = b.node('dot_general', [y, x], { transposeA: false, transposeB: false }, [
+        { shape: [1200, 1200], dtype: 'f32' },
+      ]);
     }
-    const [sum] = b.node('reduce', [y], { kind: 'sum', dimensions: [0, 1], keepDims: false }, [{ shape: [], dtype: 'f32' }]);
+    const [sum] = b.node('reduce', [y], { kind: 'sum', dimensions: [0, 1], keepDims: false }, [
+      { shape: [], dtype: 'f32' },
+    ]);
     b.result('metric', 'sum', sum);
     const executable = await engine.compile(b.build('busy'));
     let ticks = 0;

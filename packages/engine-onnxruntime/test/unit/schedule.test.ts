@@ -35,7 +35,9 @@ async function profiledOrder(graph: ReturnType<typeof deepChain>): Promise<strin
   const file = readdirSync(folder).find((name) => name.includes('first')) ?? '';
   const events = JSON.parse(readFileSync(join(folder, file), 'utf8')) as { cat: string; name: string }[];
   rmSync(folder, { recursive: true });
-  return events.filter((e) => e.cat === 'Node' && e.name.endsWith('_kernel_time')).map((e) => e.name.replace(/_kernel_time$/, ''));
+  return events
+    .filter((e) => e.cat === 'Node' && e.name.endsWith('_kernel_time'))
+    .map((e) => e.name.replace(/_kernel_time$/, ''));
 }
 
 describe('order of execution', () => {
@@ -49,8 +51,22 @@ describe('order of execution', () => {
   it('goes backward layer by layer, whatever the order of the results', async () => {
     const order = await firstFileOrder(deepChain(6, 8, 4));
     const products = order.filter((n) => n.op === 'MatMul' || n.op === 'FusedMatMul');
-    const kinds = products.map((n) => (n.attrs['transA'] === 1 ? 'weight' : n.attrs['transB'] === 1 ? 'input' : 'forward'));
-    const backward = ['weight', 'input', 'weight', 'input', 'weight', 'input', 'weight', 'input', 'weight', 'input', 'weight'];
+    const kinds = products.map((n) =>
+      n.attrs['transA'] === 1 ? 'weight' : n.attrs['transB'] === 1 ? 'input' : 'forward',
+    );
+    const backward = [
+      'weight',
+      'input',
+      'weight',
+      'input',
+      'weight',
+      'input',
+      'weight',
+      'input',
+      'weight',
+      'input',
+      'weight',
+    ];
     expect(kinds).toEqual([...Array<string>(6).fill('forward'), ...backward]);
   });
 });

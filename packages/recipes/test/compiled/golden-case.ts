@@ -61,23 +61,38 @@ export function checkEagerly(golden: GoldenFunction | GoldenSequence): void {
   else replayEagerly(golden).forEach((found, call) => golden.check(found, call));
 }
 
-/** Value and gradients of a scalar function of the named tensors it closes over; zeros where no gradient arrives. */
-export function gradientsOf(
+/**
+ * Gradients of a scalar with respect to the named tensors that `f` closes over, zeros where none arrives, and the scalar
+ * itself with whatever else `f` has computed on the way.
+ */
+export function gradientsOf<Outputs extends Readonly<Record<'value', tf.Tensor>>>(
   inputs: Readonly<NamedTensors>,
-  f: () => tf.Tensor,
-): { value: tf.Tensor; gradients: NamedTensors } {
+  f: () => Outputs,
+): { outputs: Outputs; gradients: NamedTensors } {
   const names = Object.keys(inputs);
-  const { value, grads } = tf.engine().gradients(
-    () => tf.tidy(f),
+  let kept: NamedTensors = {};
+  const { grads } = tf.engine().gradients(
+    () =>
+      tf.tidy(() => {
+        const outputs = f();
+        kept = mapped(outputs, (tensor) => tf.keep(tf.clone(tensor)));
+        return outputs.value;
+      }),
     names.map((name) => inputs[name]),
     undefined,
     true,
   );
   const found = grads as (tf.Tensor | null | undefined)[];
+  const outputs = mapped(kept, (tensor) => tf.clone(tensor)) as unknown as Outputs;
+  tf.dispose(kept);
   return {
-    value,
+    outputs,
     gradients: Object.fromEntries(names.map((name, i) => [name, found[i] ?? tf.zerosLike(inputs[name])])),
   };
+}
+
+function mapped<T, U>(entries: Readonly<Record<string, T>>, map: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, map(value)]));
 }
 
 /** Entries with a prefix before their names. */
@@ -111,21 +126,11 @@ export function scalarNumber(value: number): HostNumbers {
 
 /** float32 tensors of named arrays. */
 export function toTensors(arrays: NamedNumbers): NamedTensors {
-  return Object.fromEntries(
-    Object.entries(arrays).map(([name, { shape, data }]) => [
-      name,
-      tf.tensor(Float32Array.from(data), [...shape], 'float32'),
-    ]),
-  );
+  return mapped(arrays, ({ shape, data }) => tf.tensor(Float32Array.from(data), [...shape], 'float32'));
 }
 
 function toHosts(tensors: Readonly<NamedTensors>): Record<string, HostTensor> {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [
-      name,
-      { shape: tensor.shape, dtype: 'f32', data: tensor.dataSync<'float32'>() },
-    ]),
-  );
+  return mapped(tensors, (tensor) => ({ shape: tensor.shape, dtype: 'f32', data: tensor.dataSync<'float32'>() }));
 }
 
 /** `tf.tidy` for functions that return plain data. */

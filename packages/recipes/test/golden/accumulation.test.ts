@@ -1,29 +1,13 @@
 import '@tensorflow/tfjs';
-import { dropPathRates } from '@selfsup/backbone-vit';
 import type { Engine } from '@selfsup/compile';
 import { tfjsEngine } from '@selfsup/compile/node';
 import { type HostArrays, sizeOf } from '@selfsup/core';
 import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import { fixtureCases, type FixtureCase } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
-import {
-  accumulatedProgram,
-  buildNetworks,
-  methodOf,
-  scheduledScalars,
-  schedulesOf,
-  stateSpecs,
-  trainedNames,
-} from '../../src/index.js';
-import {
-  dinoConfig,
-  type Hyper,
-  jointCrops,
-  jointMask,
-  type RecipeConfig,
-  simDinoConfig,
-  withoutKeyBias,
-} from './trajectory.js';
+import { recipeOf, type RecipeConfig } from '../../src/index.js';
+import { dinov2Config, maskedArrays, type MaskedHyper, simdinov2Config } from './masked-trajectory.js';
+import { dinoConfig, type Hyper, jointCrops, jointMask, simDinoConfig, withoutKeyBias } from './trajectory.js';
 
 const ENGINES: Record<string, () => Promise<Engine>> = {
   'tfjs cpu': async () => tfjsEngine({ backend: 'cpu' }),
@@ -45,58 +29,86 @@ const RUN = {
   wte: 0,
 };
 
-function configOf(h: Hyper & { readonly method: string; readonly teacher_temp?: number }): RecipeConfig {
+interface AccumulationHyper {
+  readonly method: string;
+  readonly n: number;
+  readonly teacher_temp?: number;
+}
+
+function configOf(fixture: FixtureCase): RecipeConfig {
+  const h = fixture.json['hyper'] as AccumulationHyper;
   const whole = { ...RUN, ...h, wt: h.teacher_temp, tt: h.teacher_temp } as unknown as Hyper;
-  return (h.method as unknown as string) === 'dino' ? dinoConfig(whole) : simDinoConfig(whole);
+  const masked = h as unknown as MaskedHyper;
+  switch (h.method) {
+    case 'dino':
+      return dinoConfig(whole);
+    case 'dinov2':
+      return dinov2Config(masked);
+    case 'simdinov2':
+      return simdinov2Config(masked);
+    default:
+      return simDinoConfig(whole);
+  }
+}
+
+/** Crops, masks and stochastic depth of the step. */
+function arraysOf(fixture: FixtureCase, config: RecipeConfig): HostArrays {
+  if (config.recipe === 'dinov2' || config.recipe === 'simdinov2')
+    return maskedArrays(fixture, config, { global: 'global', local: 'local', masks: 'masks', drop: 'drop/' });
+  const arrays: HostArrays = { 'crops.global': jointCrops(fixture.tensor('global')) };
+  const views = config.crops.local.count;
+  if (views > 0) arrays['crops.local'] = jointCrops(fixture.tensor('local'));
+  for (const [name, tensor] of Object.entries(fixture.tensors())) {
+    const match = /^drop\/(global|local)\/block(\d+)$/.exec(name);
+    if (match === null) continue;
+    arrays[`keep.${match[1]}.blocks.${match[2]}`] = jointMask(tensor, match[1] === 'global' ? 2 : views);
+  }
+  return arrays;
+}
+
+/** Where a fixture of either generation has the centres. */
+const CENTERS: Record<string, string[]> = { 'center.cls': ['center', 'dino_center'], 'center.patch': ['ibot_center'] };
+
+function centerIn(fixture: FixtureCase, name: string, suffix = ''): Float32Array {
+  const stored = CENTERS[name].find((center) => center in fixture.tensors());
+  if (stored === undefined) throw new Error(`${fixture.name} has no ${name}`);
+  return fixture.tensor(`${stored}${suffix}`).data as Float32Array;
 }
 
 async function run(fixture: FixtureCase, engine: Engine, accumulate: number): Promise<void> {
-  const h = fixture.json['hyper'] as Hyper & { method: string; n: number };
-  const config = { ...configOf(h), accumulate } as RecipeConfig;
-  const networks = buildNetworks(config);
-  const method = methodOf(config);
-  const options = { config, networks, method };
-  const dropped = dropPathRates(networks.backbone.config).flatMap((rate, i) => (rate > 0 ? [`blocks.${i}`] : []));
-  const program = await accumulatedProgram(engine, options, dropped, 'f32');
+  const config = { ...configOf(fixture), accumulate } as RecipeConfig;
+  const recipe = recipeOf(config);
+  const program = await recipe.accumulated(engine, 'f32');
   const state: HostArrays = {};
-  for (const [name, { shape }] of Object.entries(stateSpecs(options))) {
+  for (const [name, { shape }] of Object.entries(recipe.state)) {
     const parameter = /^(student|teacher)\.(.*)$/.exec(name);
-    state[name] =
-      parameter === null
-        ? new Float32Array(sizeOf(shape))
-        : (fixture.tensor(`${parameter[1]}/${parameter[2]}`).data as Float32Array);
-    if (name === 'center.cls') state[name] = fixture.tensor('center').data as Float32Array;
+    if (parameter !== null)
+      state[name] = fixture.tensor(`${parameter[1]}/${parameter[2]}`).data as Float32Array;
+    else state[name] = name.startsWith('center.') ? centerIn(fixture, name) : new Float32Array(sizeOf(shape));
   }
   await program.store.load(state);
-  const length = { totalSteps: 10, warmupSteps: 0, stepsPerEpoch: 10 };
-  const arrays: HostArrays = { 'crops.global': jointCrops(fixture.tensor('global')) };
-  if (h['V'] > 0) arrays['crops.local'] = jointCrops(fixture.tensor('local'));
-  for (const block of dropped) {
-    const at = block.replace('blocks.', 'block');
-    arrays[`keep.global.${block}`] = jointMask(fixture.tensor(`drop/global/${at}`), 2);
-    if (h['V'] > 0) arrays[`keep.local.${block}`] = jointMask(fixture.tensor(`drop/local/${at}`), h['V']);
-  }
-  const metrics = await program.run({
-    ...arrays,
-    ...scheduledScalars(0, config, schedulesOf(config, length), length, networks.groups, method),
-  });
+  const schedule = recipe.schedule({ totalSteps: 10, warmupSteps: 0, stepsPerEpoch: 10 });
+  const metrics = await program.run({ ...arraysOf(fixture, config), ...schedule.scalars(0) });
   expect([metrics['loss'][0]], 'loss').toBeAllclose([fixture.scalar('loss')], { maxRel: fixture.tolerance('scalar') });
   // After one step from zero the first moment is (1 - beta1) times the gradient.
   const moments = await program.store.read(['adam.m.']);
-  for (const name of trainedNames(networks)) {
+  for (const full of Object.keys(moments)) {
+    const name = full.slice('adam.m.'.length);
     const want = withoutKeyBias(name, fixture.tensor(`grad/${name}`).data as Float32Array);
-    const got = withoutKeyBias(name, moments[`adam.m.${name}`]).map((m) => m / (1 - config.optimizer.beta1));
+    const got = withoutKeyBias(name, moments[full]).map((m) => m / (1 - config.optimizer.beta1));
     expect(got, name).toBeAllclose(want, { maxRel: 3 * fixture.tolerance('grad') });
   }
-  if ('center_after' in fixture.tensors()) {
-    const center = await program.store.read(['center.']);
-    expect(center['center.cls']).toBeAllclose(fixture.tensor('center_after').data as Float32Array, { maxRel: 1e-5 });
+  for (const name of Object.keys(recipe.state).filter((n) => n.startsWith('center.'))) {
+    const center = await program.store.read([name]);
+    expect(center[name], name).toBeAllclose(centerIn(fixture, name, '_after'), { maxRel: 1e-5 });
   }
   await program.dispose();
   await engine.dispose();
 }
 
-const cases = ['ssl/accumulation-simdino', 'ssl/accumulation-dino'].flatMap((folder) => fixtureCases(folder));
+const cases = ['simdino', 'dino', 'dinov2', 'simdinov2'].flatMap((recipe) =>
+  fixtureCases(`ssl/accumulation-${recipe}`),
+);
 
 /** Every number of parts that divides the batch on onnxruntime; one that cuts groups on tfjs. */
 function splits(n: number, all: boolean): number[] {
@@ -106,7 +118,7 @@ function splits(n: number, all: boolean): number[] {
 
 describe.each(Object.entries(ENGINES))('accumulated steps on %s', (name, engine) => {
   for (const fixture of cases) {
-    const n = (fixture.json['hyper'] as { n: number }).n;
+    const { n } = fixture.json['hyper'] as AccumulationHyper;
     it.each(splits(n, name === 'onnxruntime'))(`${fixture.name} in %i parts`, async (accumulate) =>
       run(fixture, await engine(), accumulate),
     );

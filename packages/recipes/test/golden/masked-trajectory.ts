@@ -56,7 +56,7 @@ function sharedConfig<T extends SecondGenerationConfig>(
   const s = sizes(h);
   const { student, train, optim, teacher, ibot } = { ...RUN, ...h.cfg } as MaskedHyper['cfg'];
   const { dinov2 } = MULTI_CROP_PRESETS;
-  const perEpoch: number = train.OFFICIAL_EPOCH_LENGTH;
+  const perEpoch: number = train?.OFFICIAL_EPOCH_LENGTH ?? 10;
   return {
     ...base,
     arch: 'vit_tiny',

@@ -58,16 +58,15 @@ const first = (
     Object.fromEntries(Object.entries(parts).map(([ours, name]) => [ours, fixture.scalar(`step${step}/${name}`)])),
 });
 
+interface Logged {
+  readonly parts: Readonly<Record<string, number>>;
+}
+
 /** A part as the authors log it: of the one process, or the mean of all. */
 function loggedPart(fixture: FixtureCase, step: number, name: string): number {
-  const record = (fixture.json['steps'] as { parts?: Record<string, number>; per_rank?: { parts: typeof record }[] }[])[
-    step
-  ];
-  type Parts = Record<string, number>;
-  const all = (record.per_rank?.map((rank) => rank.parts as unknown as Parts) ?? [record.parts as Parts]).map(
-    (parts) => parts[name],
-  );
-  return all.reduce((sum, value) => sum + value, 0) / all.length;
+  const record = (fixture.json['steps'] as (Logged & { readonly per_rank?: readonly Logged[] })[])[step];
+  const values = (record.per_rank ?? [record]).map(({ parts }) => parts[name]);
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 const second = <C extends SecondGenerationConfig>(

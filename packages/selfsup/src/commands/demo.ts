@@ -85,9 +85,12 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
   try {
     const networks = buildNetworks(config);
     const { imageSize } = networks.backbone.config;
-    const drawing = createProgress({ label: 'drawing emoji', total: 0 });
-    const data = await loadEmoji(imageSize, (done, total) => drawing.update(done, `of ${total}`));
-    drawing.finish();
+    let drawing: Progress | undefined;
+    const data = await loadEmoji(imageSize, (done, total) => {
+      drawing ??= createProgress({ label: 'drawing emoji', total });
+      drawing.update(done);
+    });
+    drawing?.finish();
     const classes = data.train.classes?.length ?? 0;
     output.note(
       `${data.train.size} pictures to learn from (their categories are not used), ${data.test.size} of other drawings to test with, ${classes} categories`,

@@ -40,13 +40,14 @@ function whyNone(error: unknown, run: RunRecord): string {
   return `They could not be made: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-async function pictures(run: RunRecord, flags: ReportFlags): Promise<ReportContent['pictures']> {
+async function pictures(run: RunRecord, flags: ReportFlags, output: Output): Promise<ReportContent['pictures']> {
   if (!flags.pictures) return { missing: 'Left out: the report was made with --no-pictures.' };
   if (run.checkpointSteps.length === 0) return { missing: 'They need a checkpoint, and none has been saved yet.' };
   let progress: Progress | undefined;
   try {
     return await runPictures(run, {
       ...flags,
+      onNote: (text) => output.note(text),
       onProgress: (done, total) => {
         progress ??= createProgress({ label: 'pictures', total });
         progress.update(done);
@@ -64,7 +65,7 @@ async function pictures(run: RunRecord, flags: ReportFlags): Promise<ReportConte
 export async function report(flags: ReportFlags, output: Output): Promise<void> {
   const run = await readRun(flags.run);
   for (const note of run.notes) output.note(note);
-  const shown = await pictures(run, flags);
+  const shown = await pictures(run, flags, output);
   if ('missing' in shown) output.note(`no pictures: ${shown.missing}`);
   const machine = machineFacts();
   const page = await reportPage({

@@ -1,5 +1,6 @@
 import { SslError } from '@selfsup/core';
 import type { Engine } from '@selfsup/compile';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { reason, type Check } from './check.js';
 
 /** An engine to try, and whether selfsup can do without it. */
@@ -52,8 +53,8 @@ async function gigaflops(engine: Engine, seconds: number): Promise<number> {
   const matrix = { shape: [SIZE, SIZE], dtype: 'f32' } as const;
   const product = await compileFunction(
     ({ x, w }) => {
-      let y = x as import('@tensorflow/tfjs-core').Tensor2D;
-      for (let times = 0; times < CHAIN; times++) y = tf.matMul(y, w as typeof y);
+      let y = x as Tensor2D;
+      for (let times = 0; times < CHAIN; times++) y = tf.matMul(y, w as Tensor2D);
       return { y: tf.slice(y, [0, 0], [1, SIZE]) };
     },
     { engine, name: 'matrix-product', inputs: { x: matrix, w: matrix } },

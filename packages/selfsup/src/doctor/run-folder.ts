@@ -54,6 +54,12 @@ export async function checkRunFolder(path: string): Promise<Check> {
     return { name, status: 'ok', says, facts };
   } catch (cause) {
     const fix = 'check permissions and free space, or train with --out in another folder';
-    return { name, status: 'failed', says: `${folder} cannot be written: ${reason(cause).split(', ')[0]}`, fix, facts: { folder } };
+    return {
+      name,
+      status: 'failed',
+      says: `${folder} cannot be written: ${reason(cause).split(', ')[0]}`,
+      fix,
+      facts: { folder },
+    };
   }
 }

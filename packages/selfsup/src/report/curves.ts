@@ -61,7 +61,8 @@ const PLANS: readonly CurvePlan[] = [
   {
     id: 'std',
     title: 'Feature standard deviation',
-    caption: 'Per dimension, of unit features: near the dashed line when spread evenly, 0 when collapsed.',
+    caption:
+      'Per dimension, of unit features, around 1 over the root of their width when spread evenly; 0 when collapsed.',
     fromZero: true,
     values: { featureStd: 'feature std' },
   },

@@ -43,6 +43,8 @@ export interface RunPictureOptions extends EngineChoice {
   /** Instead of the folder the run was trained on. */
   readonly data?: string;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told what takes a while. */
+  readonly onNote?: (text: string) => void;
 }
 
 const QUERIES = 8;
@@ -73,8 +75,9 @@ interface Parts {
 }
 
 /** The held-out pictures and the others; data without a held-out part stands for both. */
-async function openParts(data: string, imageSize: number): Promise<Parts> {
+async function openParts(data: string, imageSize: number, onNote: RunPictureOptions['onNote']): Promise<Parts> {
   if (data === EMOJI) {
+    onNote?.('drawing the emoji of the demo');
     const { loadEmoji } = await import('../demo/emoji.js');
     const { train, test } = await loadEmoji(imageSize);
     return { asked: test, bank: train, shared: false };
@@ -180,7 +183,7 @@ export async function runPictures(run: RunRecord, options: RunPictureOptions = {
   try {
     const { backbone, weights, from, step, notes } = await loadBackbone(run.directory);
     const { imageSize } = backbone.config;
-    const parts = await openParts(data, imageSize);
+    const parts = await openParts(data, imageSize, options.onNote);
     const arrays: HostArrays = Object.fromEntries(Object.entries(weights).map(([name, tensor]) => [name, tensor.data]));
     const chosen = await fixedPictures(parts.asked, imageSize);
     const budget = engine.name === 'onnxruntime' ? FLOPS.onnxruntime : FLOPS.others;

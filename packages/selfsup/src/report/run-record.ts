@@ -106,10 +106,10 @@ function mergedBySteps(lines: readonly JsonRecord[]): StepRecord[] {
   const merged = new Map<number, Record<string, number>>();
   for (const line of lines) {
     const step = line['step'];
-    if (!Number.isSafeInteger(step) || (step as number) < 0) continue;
-    const values = merged.get(step as number) ?? {};
+    if (typeof step !== 'number' || !Number.isSafeInteger(step) || step < 0) continue;
+    const values = merged.get(step) ?? {};
     for (const [path, value] of leaves(line)) if (typeof value === 'number' && path !== 'step') values[path] = value;
-    merged.set(step as number, values);
+    merged.set(step, values);
   }
   return [...merged].map(([step, values]) => ({ step, values })).sort((a, b) => a.step - b.step);
 }
@@ -136,7 +136,7 @@ export async function readRun(directory: string): Promise<RunRecord> {
   const damagedLines = metrics.damagedLines + badFiles.damagedLines;
   if (damagedLines > 0)
     notes.push(
-      `${damagedLines} ${damagedLines === 1 ? 'line' : 'lines'} of the logs could not be read and are left out`,
+      `${damagedLines} ${damagedLines === 1 ? 'line' : 'lines'} of the logs could not be read; the others are shown`,
     );
 
   const checkpointSteps = await stepsOfCheckpoints(directory);

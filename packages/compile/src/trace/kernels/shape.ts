@@ -160,7 +160,6 @@ function batchToSpace(g: GraphWriter, c: KernelCall): Traced {
 
 /** Kernels that move or make data without computing on it. */
 export const SHAPE: Readonly<Record<string, KernelRule>> = {
-  Identity: (_, c) => c.in('x'),
   Reshape: (g, c) =>
     g.reshape(c.in('x'), tf.util.inferFromImplicitShape(c.attrs['shape'] as number[], sizeOf(c.in('x').shape))),
   ExpandDims: (g, c) => {

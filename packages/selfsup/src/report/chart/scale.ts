@@ -50,7 +50,7 @@ export function axisOver(values: Iterable<number>, intervals = 5): Axis {
   const step = readableStep(to - from, intervals - 1);
   const [first, last] = [Math.floor(from / step + 1e-9), Math.ceil(to / step - 1e-9)];
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
-  return { low: first * step, high: last * step, ticks };
+  return { low: ticks[0], high: ticks[ticks.length - 1], ticks };
 }
 
 /** An axis over steps: from the first to the last, marks inside. */
