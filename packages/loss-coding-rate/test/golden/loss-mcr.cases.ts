@@ -20,23 +20,27 @@ const SCALAR_FLOOR = 1e-6;
 /** A gradient that is zero in exact arithmetic is stored as rounding noise. */
 const GRADIENT_FLOOR = 1e-7;
 
-/** Loss, parts and their gradients with respect to the student. */
-function lossAndGradients({ student, teacher }: NamedTensors, options: SimDinoOptions): NamedTensors {
-  const gradientOf = (part: 'loss' | 'compression' | 'expansion') =>
-    gradientsOf({ student }, () => {
+/** The fixtures' names of the loss and its parts. */
+const PARTS = ['loss', 'comp', 'expa'] as const;
+
+type Part = (typeof PARTS)[number];
+
+/** Loss and parts, and the gradients of some of them with respect to the student, by the fixtures' names. */
+function lossAndGradients(
+  { student, teacher }: NamedTensors,
+  options: SimDinoOptions,
+  differentiated: readonly Part[],
+): NamedTensors {
+  const found = differentiated.map((part) => {
+    const { outputs, gradients } = gradientsOf({ student }, () => {
       const pair = { student: student as tf.Tensor3D, teacher: teacher as tf.Tensor3D };
-      const { loss: value, compression, expansion } = simDinoLoss(pair, options);
-      return { value: { loss: value, compression, expansion }[part], loss: value, comp: compression, expa: expansion };
+      const { loss, compression, expansion } = simDinoLoss(pair, options);
+      const parts = { loss, comp: compression, expa: expansion };
+      return { value: parts[part], ...parts };
     });
-  const { outputs, gradients } = gradientOf('loss');
-  return {
-    loss: outputs.loss,
-    comp: outputs.comp,
-    expa: outputs.expa,
-    grad_loss: gradients['student'],
-    grad_comp: gradientOf('compression').gradients['student'],
-    grad_expa: gradientOf('expansion').gradients['student'],
-  };
+    return { ...outputs, [`grad_${part}`]: gradients['student'] };
+  });
+  return Object.assign({}, ...found) as NamedTensors;
 }
 
 function expectScalar(fixture: FixtureCase, name: string, { data: [actual] }: Outputs[string]): void {
@@ -84,14 +88,14 @@ export function mcrCases(fixture: FixtureCase): GoldenFunction[] {
         const pair = { student: globals, teacher: teacher as tf.Tensor3D };
         const [unitStudent, unitTeacher] = [student, teacher].map((x) => normalize(x as tf.Tensor3D));
         return {
-          ...lossAndGradients({ student, teacher }, options),
+          ...lossAndGradients({ student, teacher }, options, PARTS),
           global_comp: simDinoLoss(pair, options).compression,
           // The authors' flag normalises the features first.
           normalized_false: simDinoLoss({ student: unitStudent, teacher: unitTeacher }, options).loss,
         };
       },
       check: (found) => {
-        for (const part of ['loss', 'comp', 'expa']) expectScalar(fixture, `${key}/${part}`, found[part]);
+        for (const part of PARTS) expectScalar(fixture, `${key}/${part}`, found[part]);
         for (const part of ['global_comp', 'normalized_false']) {
           if (`${key}/${part}` in scalars) expectScalar(fixture, `${key}/${part}`, found[part]);
         }
@@ -120,7 +124,7 @@ export function mcrVersionCases(fixture: FixtureCase): GoldenFunction[] {
       {
         name: `${at}, version ${version}`,
         inputs: { student: fixture.tensor(`${name}/student`), teacher: fixture.tensor(`${name}/teacher`) },
-        compute: (inputs) => lossAndGradients(inputs, options),
+        compute: (inputs) => lossAndGradients(inputs, options, ['loss']),
         check: (found) => {
           expectScalar(fixture, scalar, found['loss']);
           expectScalar(fixture, `${at}/comp`, found['comp']);

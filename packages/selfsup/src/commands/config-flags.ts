@@ -33,7 +33,7 @@ async function readJson(path: string): Promise<Overrides> {
 }
 
 /** Keys only a resolved configuration has; ignored when one is passed back as `--config`. */
-const RESOLVED_ONLY = new Set(['recipe', 'preset', 'resolved']);
+const RESOLVED_ONLY = new Set(['recipe', 'preset', 'resolved', 'environment']);
 
 /** Preset, then `--config`, then flags, then `--set`. */
 export async function configFromFlags(flags: ConfigFlags): Promise<{ config: RecipeConfig; source: string }> {

@@ -6,6 +6,8 @@ import { decode } from '@selfsup/datasets/decode';
 import { nearestNeighbours } from '@selfsup/eval-suite';
 import { buildNetworks, pixelFeatures, resolveConfig, train } from '@selfsup/recipes';
 import { loadEmoji, type EmojiData } from '../demo/emoji.js';
+import { machineFacts } from '../doctor/machine.js';
+import { runVersions } from '../doctor/versions.js';
 import { chooseEngine, type EngineChoice } from '../engines.js';
 import { neighbourPicture, type NeighbourRow, type NeighbourTile } from '../show/neighbour-picture.js';
 import type { Output } from '../terminal/output.js';
@@ -80,7 +82,10 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
       },
     ],
   });
-  const run = await openRun(flags.out, { config: { ...config, resolved: { data: 'emoji' } } });
+  const run = await openRun(flags.out, {
+    config: { ...config, resolved: { data: 'emoji', engine: flags.engine ?? 'auto' }, environment: machineFacts() },
+    versions: runVersions(),
+  });
   const engine = await chooseEngine(flags);
   try {
     const networks = buildNetworks(config);

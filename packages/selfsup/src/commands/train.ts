@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { compareParameters, loadCheckpoint, openRun, type Run } from '@selfsup/checkpoint';
 import { SslError, type Specs } from '@selfsup/core';
 import { openDataset } from '@selfsup/datasets';
@@ -12,6 +12,8 @@ import {
   trainingStateSpecs,
 } from '@selfsup/recipes';
 import { availableParallelism } from 'node:os';
+import { machineFacts } from '../doctor/machine.js';
+import { runVersions } from '../doctor/versions.js';
 import { chooseEngine, type EngineChoice } from '../engines.js';
 import type { Output } from '../terminal/output.js';
 import { createProgress, type Progress } from '../terminal/progress.js';
@@ -92,8 +94,13 @@ export async function train(flags: TrainFlags, output: Output): Promise<void> {
   try {
     run = await openRun(flags.out, {
       resume: flags.resume === true,
-      config: { ...config, resolved: { ...facts, source, data: flags.data, engine: engine.name } },
+      config: {
+        ...config,
+        resolved: { ...facts, source, data: resolve(flags.data), engine: engine.name },
+        environment: machineFacts(),
+      },
       keepLast: config.log.keepCheckpoints,
+      versions: runVersions(),
     });
     for (const note of run.notes) output.note(note);
     output.note(`${config.recipe}, preset ${config.preset} (${source})`);

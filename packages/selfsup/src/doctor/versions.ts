@@ -58,6 +58,15 @@ export function ownVersion(): string {
   return packageOf(process.platform === 'win32' ? file.slice(1) : file, 'selfsup')?.version ?? 'unknown';
 }
 
+/** Versions to note in checkpoints. */
+export function runVersions(): Record<string, string> {
+  const libraries = LIBRARIES.flatMap((name) => {
+    const version = libraryVersion(name);
+    return version === undefined ? [] : [[name, version] as const];
+  });
+  return { selfsup: ownVersion(), ...Object.fromEntries(libraries) };
+}
+
 /** Whether everybody uses the same tfjs: two copies have an engine each, and gradients get lost between them. */
 function tfjsCopies(): string[] {
   const files = ['', '@tensorflow/tfjs', '@selfsup/compile/node'].flatMap(
