@@ -1,3 +1,3 @@
 import { packageTests } from './vitest.base.ts';
 
-export default packageTests({ include: ['{packages,examples}/*/test/golden/**/*.test.ts'] });
+export default packageTests({ include: ['{packages,examples}/*/test/{golden,compiled}/**/*.test.ts'] });

@@ -61,7 +61,14 @@ export {
 } from './training/loader.js';
 export { budgetOf, collapseAlarm, collapseWarning, featureReport, type FeatureReport } from './training/monitor.js';
 export { buildNetworks, type Networks, type TrainedNetworks } from './training/networks.js';
-export { peakLearningRate, runLength, scheduledScalars, schedulesOf, type RunLength, type StepSchedule } from './training/schedules.js';
+export {
+  peakLearningRate,
+  runLength,
+  scheduledScalars,
+  schedulesOf,
+  type RunLength,
+  type StepSchedule,
+} from './training/schedules.js';
 export { train, type LogRecord, type TrainOptions, type TrainResult } from './training/train.js';
 export {
   datasetFeatures,

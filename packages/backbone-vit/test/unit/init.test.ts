@@ -66,16 +66,16 @@ describe('initial parameters', () => {
   it('stay the same from release to release', () => {
     expect(Array.from(first.pos_embed.data.subarray(0, 3))).toMatchInlineSnapshot(`
       [
-        -0.0016783924074843526,
-        -0.006798450835049152,
-        -0.024075884371995926,
+        0.03978041931986809,
+        0.025991488248109818,
+        -0.0126291923224926,
       ]
     `);
     expect(Array.from(first['blocks.1.mlp.fc1.weight'].data.subarray(0, 3))).toMatchInlineSnapshot(`
       [
-        -0.0018689250573515892,
-        -0.014532896690070629,
-        -0.01463292445987463,
+        -0.03355605527758598,
+        0.005589664913713932,
+        0.012302563525736332,
       ]
     `);
   });

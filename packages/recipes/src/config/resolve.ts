@@ -119,6 +119,9 @@ function checkConfig(where: string, config: RecipeConfig): void {
     refuse(`optimizer.rule ${words.rule.join(', ')}`, config.optimizer.rule, 'use none');
 }
 
+/** Blocks are smaller than the grid and have four patches or more. */
+const SMALLEST_MASKED_GRID = 3;
+
 function checkMasks(where: string, config: SecondGenerationConfig): void {
   const refuse = (key: string, expected: string, got: unknown, fix: string): never => {
     throw new SslError('BAD_OPTION', {
@@ -130,11 +133,25 @@ function checkMasks(where: string, config: SecondGenerationConfig): void {
     });
   };
   const share = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= 1;
-  const { masks, batchSize, groups, teacher } = config;
+  const { masks, batchSize, groups, teacher, patchHead } = config;
   if (!share(masks.probability)) refuse('masks.probability', 'in 0..1', masks.probability, 'use 0.5 as published');
   if (masks.ratio.length !== 2 || !masks.ratio.every(share) || masks.ratio[0] > masks.ratio[1]) {
     refuse('masks.ratio', 'as two shares in 0..1, the smaller first', masks.ratio, 'use [0.1, 0.5] as published');
   }
+  const { imageSize, patchSize } = vitConfig(config.arch, config.backbone);
+  const grid = Math.floor(imageSize / patchSize);
+  if (masks.probability > 0 && grid < SMALLEST_MASKED_GRID) {
+    refuse(
+      'backbone.imageSize',
+      `of at least ${SMALLEST_MASKED_GRID} x ${SMALLEST_MASKED_GRID} patches of ${patchSize}, for blocks of masked ones`,
+      imageSize,
+      `use images of ${SMALLEST_MASKED_GRID * patchSize} pixels, smaller patches, or --set masks.probability=0`,
+    );
+  }
+  const missing = Object.keys(config.head).filter(
+    (key) => key !== 'freezeEpochs' && !(key in (patchHead ?? config.head)),
+  );
+  if (missing.length > 0) refuse('patchHead', `with ${missing.join(', ')} too`, patchHead, 'set every key of the head');
   if (teacher.policy === 'none')
     refuse('teacher.policy', 'ema or student-stopgrad', teacher.policy, 'use ema as published');
   if (config.recipe !== 'dinov2') return;

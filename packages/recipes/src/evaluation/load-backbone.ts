@@ -1,4 +1,4 @@
-import { vit, vitConfig, VIT_ARCHITECTURES, type Vit, type VitConfig } from '@selfsup/backbone-vit';
+import { vit, vitConfig, VIT_ARCHITECTURES, VIT_FLAVOURS, type Vit, type VitConfig } from '@selfsup/backbone-vit';
 import { compareParameters, loadCheckpoint, normalizeCheckpointNames, selectParameters } from '@selfsup/checkpoint';
 import { SslError, type HostTensor, type Specs } from '@selfsup/core';
 import type { RecipeConfig } from '../config/types.js';
@@ -35,6 +35,7 @@ function configFromShapes(specs: Specs): VitConfig {
   const depth = new Set(Object.keys(specs).flatMap((name) => /^blocks\.(\d+)\./.exec(name)?.[1] ?? [])).size;
   const known = Object.values(VIT_ARCHITECTURES).find((a) => a.width === width && a.depth === depth);
   return vitConfig('vit_small', {
+    ...flavourFromShapes(specs),
     imageSize: Math.round(Math.sqrt(position[1] - 1)) * patchSize,
     patchSize,
     channels,
@@ -43,6 +44,19 @@ function configFromShapes(specs: Specs): VitConfig {
     heads: known?.heads ?? Math.max(1, Math.round(width / 64)),
     mlpRatio: (specs['blocks.0.mlp.fc1.weight']?.shape[0] ?? 4 * width) / width,
   });
+}
+
+/** What the names alone tell of the second generation; published networks with registers interpolate differently. */
+function flavourFromShapes(specs: Specs): Partial<VitConfig> {
+  if (!('mask_token' in specs) && !('blocks.0.ls1.gamma' in specs)) return {};
+  const registers = specs['register_tokens']?.shape[1] ?? 0;
+  return {
+    ...VIT_FLAVOURS[registers > 0 ? 'dinov2-registers' : 'dinov2'],
+    registers,
+    maskToken: 'mask_token' in specs,
+    ffn: 'blocks.0.mlp.w12.weight' in specs ? 'swiglu' : 'mlp',
+    ...('blocks.0.ls1.gamma' in specs ? {} : { layerScale: undefined }),
+  };
 }
 
 /**

@@ -62,10 +62,7 @@ export async function accumulatedMaskedProgram(
   const learned = method.learnsFrom.map((name) => `student.${name}`);
   const network = (prefix: string): Specs =>
     Object.fromEntries(Object.entries(networkStateSpecs(config, networks)).filter(([name]) => name.startsWith(prefix)));
-  const sums = prefixed(
-    SUMS,
-    Object.fromEntries(trainedNames(networks).map((name) => [name, networks.specs[name]])),
-  );
+  const sums = prefixed(SUMS, Object.fromEntries(trainedNames(networks).map((name) => [name, networks.specs[name]])));
   const views = maskedViewSpecs(options, part, pixels);
   const rowSpec = { shape: [rows], dtype: 'f32' } as const;
   const rowWeights: Specs = { 'patches.weights': rowSpec, 'patches.centerWeights': rowSpec };

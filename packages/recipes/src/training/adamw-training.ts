@@ -43,7 +43,11 @@ export function adamWTraining(
   const names = Object.keys(parameters);
   const groups = parameterGroups(parameters, dinoParameterRule());
   const moments = adamWMoments(parameters, groups);
-  const start = { ...prefixed('weights.', parameters), ...prefixed('adam.m.', moments), ...prefixed('adam.v.', moments) };
+  const start = {
+    ...prefixed('weights.', parameters),
+    ...prefixed('adam.m.', moments),
+    ...prefixed('adam.v.', moments),
+  };
   return {
     state: Object.fromEntries(Object.entries(start).map(([name, { shape, dtype }]) => [name, { shape, dtype }])),
     batch: { ...batch, adamw: adamWScalarsSpec(groups) },

@@ -69,7 +69,10 @@ export function peakLearningRate({ learningRate, rule }: OptimizerConfig, batchS
   }
 }
 
-export function schedulesOf({ optimizer, teacher, batchSize }: FirstGenerationConfig, length: RunLength): DinoSchedules {
+export function schedulesOf(
+  { optimizer, teacher, batchSize }: FirstGenerationConfig,
+  length: RunLength,
+): DinoSchedules {
   return dinoSchedules({
     ...length,
     // A run that ends within its warm-up follows the same ramp as a longer one.

@@ -87,7 +87,7 @@ function nonFinite(
   const cause =
     parts.length > 0
       ? `${parts[0]} is ${metrics[parts[0]][0]}`
-      : `the gradient of ${gradients[0]} is not finite (${gradients.length} tensors)`;
+      : `the gradient of ${gradients[0]} is not finite (${gradients.length} of ${names.length})`;
   return new SslError('NON_FINITE', {
     where: 'recipes.train',
     expected: 'finite losses and gradients',

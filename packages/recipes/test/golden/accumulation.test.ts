@@ -82,8 +82,7 @@ async function run(fixture: FixtureCase, engine: Engine, accumulate: number): Pr
   const state: HostArrays = {};
   for (const [name, { shape }] of Object.entries(recipe.state)) {
     const parameter = /^(student|teacher)\.(.*)$/.exec(name);
-    if (parameter !== null)
-      state[name] = fixture.tensor(`${parameter[1]}/${parameter[2]}`).data as Float32Array;
+    if (parameter !== null) state[name] = fixture.tensor(`${parameter[1]}/${parameter[2]}`).data as Float32Array;
     else state[name] = name.startsWith('center.') ? centerIn(fixture, name) : new Float32Array(sizeOf(shape));
   }
   await program.store.load(state);

@@ -1,0 +1,129 @@
+import { drawBlockMasks } from '@selfsup/augment-multicrop';
+import { propertyOptions } from '@selfsup/test-kit';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { recipeOf, type RecipeConfig, resolveConfig, type SecondGenerationConfig } from '../../src/index.js';
+import { blockMaskOptions, maskArrays, maskedCapacity } from '../../src/second-generation/masked-rows.js';
+import { partSubsets, subsetSpecs } from '../../src/second-generation/subsets.js';
+
+/** Batches of several groups, and parts that cut them or not. */
+const layouts = fc
+  .record({
+    groups: fc.integer({ min: 1, max: 3 }),
+    groupSize: fc.integer({ min: 2, max: 6 }),
+    parts: fc.integer({ min: 1, max: 6 }),
+    high: fc.double({ min: 0.1, max: 1, noNaN: true }),
+    dropPathRate: fc.double({ min: 0.05, max: 0.9, noNaN: true }),
+    seed: fc.nat(),
+    step: fc.nat(1000),
+  })
+  .filter(({ groups, groupSize, parts }) => (groups * groupSize) % parts === 0);
+
+type Layout = typeof layouts extends fc.Arbitrary<infer T> ? T : never;
+
+function configOf({ groups, groupSize, high, dropPathRate, seed }: Layout): SecondGenerationConfig {
+  const { config } = resolveConfig({
+    recipe: 'simdinov2',
+    preset: 'cifar-tiny',
+    overrides: [
+      {
+        batchSize: groups * groupSize,
+        groups,
+        seed,
+        masks: { ratio: [0.1, high] },
+        backbone: { width: 8, heads: 1, depth: 2, dropPathRate },
+        head: { hiddenWidth: 8, width: 4 },
+      },
+    ],
+  });
+  return config as SecondGenerationConfig;
+}
+
+describe('batches of masked patches', () => {
+  it('fit the shapes of the compiled step, whatever is drawn', () => {
+    fc.assert(
+      fc.property(layouts, (layout) => {
+        const recipe = recipeOf(configOf(layout) as RecipeConfig);
+        const drawn = recipe.draw(layout.step);
+        for (const [name, data] of Object.entries(drawn))
+          expect(data.length, name).toBe(recipe.batch[name].shape.reduce((a, b) => a * b, 1));
+      }),
+      propertyOptions(),
+    );
+  });
+
+  it('give every masked patch one row that leads back to it', () => {
+    fc.assert(
+      fc.property(layouts, (layout) => {
+        const config = configOf(layout);
+        const { masks } = drawBlockMasks(blockMaskOptions(config), { seed: layout.seed, step: layout.step });
+        const arrays = maskArrays(config, masks, config.batchSize, config.groups);
+        const weights = arrays['patches.weights'];
+        masks.forEach((masked, place) => {
+          const row = arrays['patches.positions'][place];
+          if (masked === 0) return;
+          expect(arrays['patches.indices'][row]).toBe(place);
+          expect(weights[row]).toBeGreaterThan(0);
+        });
+        expect(weights.filter((w) => w > 0).length).toBe(masks.reduce((a, b) => a + b, 0));
+      }),
+      propertyOptions(),
+    );
+  });
+
+  it('leave room for the masks of any part', () => {
+    fc.assert(
+      fc.property(layouts, (layout) => {
+        const config = configOf(layout);
+        const images = config.batchSize / layout.parts;
+        const { masks } = drawBlockMasks(blockMaskOptions(config), { seed: layout.seed, step: layout.step });
+        const patches = masks.length / (2 * config.batchSize);
+        for (let part = 0; part < layout.parts; part++) {
+          let count = 0;
+          for (let view = 0; view < 2; view++) {
+            const from = (view * config.batchSize + part * images) * patches;
+            count += masks.subarray(from, from + images * patches).reduce((a, b) => a + b, 0);
+          }
+          expect(count).toBeLessThanOrEqual(maskedCapacity(config, images));
+        }
+      }),
+      propertyOptions(),
+    );
+  });
+
+  it('split subsets of stochastic depth into parts that add up to the whole', () => {
+    fc.assert(
+      fc.property(layouts, (layout) => {
+        const config = configOf(layout);
+        const { networks, draw } = recipeOf(config);
+        const backbone = networks.backbone.config;
+        const whole = draw(layout.step);
+        const images = config.batchSize / layout.parts;
+        const found: Record<string, number[]> = {};
+        for (let part = 0; part < layout.parts; part++) {
+          const arrays = partSubsets(config, backbone, whole, part * images, images);
+          for (const name of Object.keys(subsetSpecs(config, backbone, config.batchSize))) {
+            const rows = arrays[name];
+            const scale = arrays[name.replace('subset.', 'subsetScale.')];
+            const size = rows.length / 2;
+            rows.forEach((row, i) => {
+              if (scale[i] === 0) return;
+              const joint = Math.floor(row / images) * config.batchSize + part * images + (row % images);
+              (found[`${name}/${Math.floor(i / size)}`] ??= []).push(joint);
+            });
+          }
+        }
+        for (const [key, rows] of Object.entries(found)) {
+          const [name, branch] = key.split('/');
+          const all = whole[name];
+          const half = all.length / 2;
+          expect([...rows].sort((a, b) => a - b)).toEqual(
+            Array.from(all.subarray(Number(branch) * half, (Number(branch) + 1) * half)).sort((a, b) => a - b),
+          );
+        }
+        expect(Object.keys(found).length).toBeGreaterThan(0);
+      }),
+      propertyOptions(),
+    );
+  });
+});

@@ -1,0 +1,50 @@
+import { SslError } from '@selfsup/core';
+import { describe, expect, it } from 'vitest';
+import { RECIPES, recipeOf, resolveConfig, type Overrides } from '../../src/index.js';
+
+const refused = (overrides: Overrides, recipe = 'dinov2', preset = 'cifar-tiny'): SslError => {
+  try {
+    resolveConfig({ recipe, preset, overrides: [overrides] });
+  } catch (error) {
+    if (SslError.is(error)) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+};
+
+describe('settings of the second generation', () => {
+  it.each(Object.entries(RECIPES).flatMap(([recipe, { presets }]) => Object.keys(presets).map((p) => [recipe, p])))(
+    '%s %s is complete',
+    (recipe, preset) => {
+      const { config } = resolveConfig({ recipe, preset });
+      const { state, batch } = recipeOf(config);
+      expect(config.preset).toBe(preset);
+      expect(Object.keys(state).length).toBeGreaterThan(0);
+      expect(batch['adamw']).toBeDefined();
+      expect(JSON.parse(JSON.stringify(config))).toEqual(config);
+    },
+  );
+
+  it.each([
+    [{ masks: { probability: 1.5 } }, 'masks.probability in 0..1'],
+    [{ masks: { probability: -0.1 } }, 'masks.probability in 0..1'],
+    [{ masks: { ratio: [0.5, 0.1] } }, 'the smaller first'],
+    [{ masks: { ratio: [0.1, 1.2] } }, 'two shares in 0..1'],
+    [{ masks: { ratio: [0.1] } }, 'two shares in 0..1'],
+    [{ loss: { targets: 'sinkhorn' } }, 'centering or sinkhorn-knopp'],
+    [{ teacher: { policy: 'none' } }, 'ema or student-stopgrad'],
+    [{ patchHead: { width: 64 } }, 'patchHead with layers, hiddenWidth, prototypes, prototypeNorms too'],
+    [{ groups: 128 }, 'two images in each group'],
+    [{ backbone: { patchSize: 16 } }, 'of at least 3 x 3 patches of 16'],
+    [{ backbone: { patchSize: 64 } }, 'at least one patch of 64'],
+  ])('refuses %j', (overrides, said) => {
+    const error = refused(overrides);
+    expect(error.code).toBe('BAD_OPTION');
+    expect(error.message).toContain(said);
+  });
+
+  it('refuses patches of 14 pixels for local views of 96, and says which size fits', () => {
+    const error = refused({ backbone: { patchSize: 14 } }, 'dinov2', 'imagenet-vitl16-short');
+    expect(error.message).toContain('crops.local.size divisible by backbone.patchSize (14), got 96. Fix: use 98');
+  });
+});
