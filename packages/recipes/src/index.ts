@@ -49,6 +49,7 @@ export { buildMaskedNetworks, type MaskedNetworks } from './second-generation/ne
 export { maskedMethodOf } from './second-generation/recipe.js';
 export { maskedScalars, maskedSchedules } from './second-generation/schedules.js';
 export { maskedDistillationStep, type MaskedDistillation } from './second-generation/step.js';
+export { initialWeights, type InitialPart } from './training/initial-weights.js';
 export { recipeOf } from './recipe-of.js';
 export { type Recipe } from './training/recipe.js';
 export { FINITE, trainedNames } from './training/update.js';

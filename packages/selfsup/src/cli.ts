@@ -119,6 +119,10 @@ export function buildProgram(): Command {
     .option('--seed <n>', 'seed of everything random', whole('seed', 0))
     .option('--out <dir>', 'run directory', 'runs/latest')
     .option('--resume', 'go on from the last checkpoint of --out')
+    .option('--init <path>', 'weights to start from: run directory, checkpoint directory or .safetensors file')
+    .addOption(
+      new Option('--init-part <part>', 'what to take of --init').choices(['backbone', 'all']).default('backbone'),
+    )
     .option('--config <file>', 'JSON file with settings')
     .option('--set <key=json>', 'one setting, e.g. loss.codingRateEps=0.1; may be repeated', collect)
     .option('--workers <n>', 'threads that decode and augment', whole('workers', 0));

@@ -37,6 +37,8 @@ export interface TrainOptions {
   readonly engine: Engine;
   /** Run directory to log and save into, already resumed where that is wanted; none: nothing is written. */
   readonly run?: Run;
+  /** State to start from instead of the usual values, by name, see `initialWeights`; a resumed run has its own. */
+  readonly initial?: HostArrays;
   /** Threads that decode and augment. */
   readonly workers?: number;
   /** Told after every step. */
@@ -138,7 +140,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   };
 
   try {
-    await store.load(startStep > 0 && run !== undefined ? await storedState(run, state) : training.initialState());
+    await store.load(
+      startStep > 0 && run !== undefined
+        ? await storedState(run, state)
+        : { ...training.initialState(), ...options.initial },
+    );
     options.onStart?.({ ...length, startStep });
     const seconds: number[] = [];
     let last: { record: HostArrays; loss: number } | undefined;

@@ -5,7 +5,10 @@ import { SslError, type Specs } from '@selfsup/core';
 import { openDataset } from '@selfsup/datasets';
 import {
   budgetOf,
+  initialWeights,
+  type InitialPart,
   peakLearningRate,
+  recipeOf,
   runLength,
   train as trainRecipe,
   type RecipeConfig,
@@ -25,6 +28,9 @@ export interface TrainFlags extends ConfigFlags, EngineChoice {
   readonly data: string;
   readonly out: string;
   readonly resume?: boolean;
+  /** Weights to start from. */
+  readonly init?: string;
+  readonly initPart: InitialPart;
   readonly workers?: number;
 }
 
@@ -89,6 +95,8 @@ export async function train(flags: TrainFlags, output: Output): Promise<void> {
   const facts = resolvedFacts(config, dataset.size);
   // Before anything is written: a run of another network must stay as it is.
   if (resumed?.specs !== undefined) compareParameters(trainingStateSpecs(config), resumed.specs, { source: flags.out });
+  const initial =
+    flags.init === undefined ? undefined : await initialWeights(recipeOf(config), flags.init, flags.initPart);
   const engine = await chooseEngine(flags);
   let run: Run | undefined;
   try {
@@ -96,7 +104,13 @@ export async function train(flags: TrainFlags, output: Output): Promise<void> {
       resume: flags.resume === true,
       config: {
         ...config,
-        resolved: { ...facts, source, data: resolve(flags.data), engine: engine.name },
+        resolved: {
+          ...facts,
+          source,
+          data: resolve(flags.data),
+          engine: engine.name,
+          ...(flags.init === undefined ? {} : { init: resolve(flags.init), initPart: flags.initPart }),
+        },
         environment: machineFacts(),
       },
       keepLast: config.log.keepCheckpoints,
@@ -121,6 +135,7 @@ export async function train(flags: TrainFlags, output: Output): Promise<void> {
         engine,
         run: opened,
         signal,
+        ...(initial === undefined ? {} : { initial }),
         workers: flags.workers ?? defaultWorkers(),
         onStart: ({ totalSteps, startStep }) => {
           progress = createProgress({ label: 'step', total: totalSteps, start: startStep });
