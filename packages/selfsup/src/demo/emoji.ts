@@ -3,14 +3,8 @@ import sharp from 'sharp';
 import { datasetFrom, type Dataset } from '@selfsup/datasets';
 import { Rng } from '@selfsup/core';
 
-/**
- * The demo's pictures: two emoji sets that npm packages ship, drawn by different artists, in nine Unicode categories.
- * Noto (Google, Apache-2.0) and Fluent flat (Microsoft, MIT).
- */
-const SETS = ['@iconify-json/noto', '@iconify-json/fluent-emoji-flat'] as const;
-
-/** Skin tones: the same drawing in another colour, so only the neutral one is taken. */
-const TONE = /-(?:(?:light|medium-light|medium|medium-dark|dark)(?:-skin-tone)?)$/;
+/** The demo's pictures: the Noto emoji (Google, Apache-2.0) that an npm package ships, in nine Unicode categories. */
+const SET = '@iconify-json/noto';
 
 /** Share of drawings held out. */
 const HELD_OUT = 1 / 5;
@@ -22,26 +16,14 @@ interface IconSet {
 }
 
 interface Emoji {
-  readonly set: string;
   readonly name: string;
   readonly label: number;
   readonly svg: string;
 }
 
-/**
- * What is drawn, whoever drew it: gender variants and the same emoji of the other set count as one drawing, so that a
- * held-out picture has no near copy among those trained on.
- */
-export function drawingOf(name: string): string {
-  return name
-    .replace(/-skin-tone(?:-.*)?$/, '')
-    .replace(/\b(?:wo)?m[ae]n\b|\bperson\b|\bpeople\b|\bboys?\b|\bgirls?\b/g, 'person')
-    .replace(/^(?:person-)+|(?:-person)+$/g, '');
-}
-
 /** Whether a drawing is held out: decided by its name and nothing else. */
-export function isHeldOut(drawing: string): boolean {
-  return Rng.of(hash(drawing), 'demo.hold-out').uniform() < HELD_OUT;
+export function isHeldOut(name: string): boolean {
+  return Rng.of(hash(name), 'demo.hold-out').uniform() < HELD_OUT;
 }
 
 function hash(text: string): number {
@@ -50,25 +32,21 @@ function hash(text: string): number {
   return h;
 }
 
+/** Every drawing once: skin tones are the same drawing in another colour, so only the neutral one is taken. */
 function listEmoji(): { emoji: Emoji[]; classes: string[] } {
   const require = createRequire(import.meta.url);
-  const emoji: Emoji[] = [];
-  const classes: string[] = [];
-  for (const set of SETS) {
-    const { icons, width, height } = require(`${set}/icons.json`) as IconSet;
-    const { categories } = require(`${set}/metadata.json`) as { categories: Record<string, string[]> };
-    for (const [category, names] of Object.entries(categories)) {
-      if (!classes.includes(category)) classes.push(category);
-      for (const name of names) {
-        const icon = icons[name];
-        if (icon === undefined || /skin-tone/.test(name) || (TONE.test(name) && name.replace(TONE, '') in icons))
-          continue;
-        const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${icon.body}</svg>`;
-        emoji.push({ set, name, label: classes.indexOf(category), svg });
-      }
-    }
-  }
-  return { emoji, classes };
+  const { icons, width, height } = require(`${SET}/icons.json`) as IconSet;
+  const { categories } = require(`${SET}/metadata.json`) as { categories: Record<string, string[]> };
+  const emoji = Object.values(categories).flatMap((names, label) =>
+    names
+      .filter((name) => name in icons && !name.includes('skin-tone'))
+      .map((name) => ({
+        name,
+        label,
+        svg: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${icons[name].body}</svg>`,
+      })),
+  );
+  return { emoji, classes: Object.keys(categories) };
 }
 
 /** Pictures of the demo, drawn once into shared memory. */
@@ -111,12 +89,10 @@ export async function loadEmoji(
   await Promise.all([draw(), draw(), draw(), draw()]);
   const part = (split: 'train' | 'test'): Promise<Dataset> =>
     datasetFrom(
-      emoji.flatMap(({ set, name, label }, i) => {
+      emoji.flatMap(({ name, label }, i) => {
         const data = pixels.subarray(i * bytes, (i + 1) * bytes);
-        const inPart = isHeldOut(drawingOf(name)) === (split === 'test');
-        return inPart
-          ? [{ source: { kind: 'rgb' as const, data, width: size, height: size }, label, name: `${set}/${name}` }]
-          : [];
+        const inPart = isHeldOut(name) === (split === 'test');
+        return inPart ? [{ source: { kind: 'rgb' as const, data, width: size, height: size }, label, name }] : [];
       }),
       { kind: 'emoji', split, classes },
     );
