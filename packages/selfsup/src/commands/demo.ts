@@ -28,7 +28,7 @@ const FEATURE_BATCH = 128;
 const SHOWN_QUERIES = 10;
 const SHOWN_NEIGHBOURS = 5;
 
-/** The longer run that the text points to where pixels still win; measured by `benchmarks/demo.mjs`. */
+/** What the text suggests where raw pixels still win. */
 const LONGER = 'npm run demo -- --steps 2000 --out runs/demo-long';
 
 const bare = (prefix: string, state: Readonly<Record<string, HostTensor>>): Record<string, HostTensor> =>
@@ -157,7 +157,7 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
         `k-NN accuracy on held-out drawings (k ${K[0]}, ${classes} categories):`,
         `  random initialisation  ${randomInit.toFixed(1)} %`,
         `  after ${result.steps} steps        ${trained.toFixed(1)} %   (${trained >= randomInit ? '+' : ''}${(trained - randomInit).toFixed(1)} points)`,
-        `  raw pixels             ${pixels.toFixed(1)} %${trained < pixels ? `   still better than this short run; to train longer: ${LONGER}` : ''}`,
+        `  raw pixels             ${pixels.toFixed(1)} %${trained < pixels ? `   still better than this run; longer: ${LONGER}` : ''}`,
         `took ${formatDuration(seconds)}, ${result.secondsPerStep.toFixed(3)} s a step, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB`,
         `picture: ${picture}`,
         'next, on your own pictures: npx selfsup train simdino --preset cifar-tiny --data path/to/folder --out runs/mine',
