@@ -16,7 +16,7 @@ export interface ExportBackboneOptions {
  * Writes a backbone alone, under bare names (`blocks.0.attn.qkv.weight`) as the published backbones have, into one
  * safetensors file. The metadata tells the step and the configuration of the run.
  *
- * @throws SslError `CHECKPOINT_UNREADABLE`, `NO_PARAMS_MATCHED` where the checkpoint has no such network, `RUN_DIRECTORY`
+ * @throws SslError `CHECKPOINT_UNREADABLE`, `NO_PARAMS_MATCHED` where the checkpoint has no such network, `WRITE_FAILED`
  *   where the file cannot be written
  */
 export async function exportBackbone(options: ExportBackboneOptions): Promise<WrittenFile> {

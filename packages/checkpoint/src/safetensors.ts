@@ -215,7 +215,7 @@ export interface WrittenFile {
  * The tensors are written from where they lie, without a copy.
  *
  * @param metadata - texts for the `__metadata__` field
- * @throws SslError `SHAPE_MISMATCH` for an array of another kind or length than its dtype and shape; `RUN_DIRECTORY` where
+ * @throws SslError `SHAPE_MISMATCH` for an array of another kind or length than its dtype and shape; `WRITE_FAILED` where
  *   the file cannot be written
  *
  * @example

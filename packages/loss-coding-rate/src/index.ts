@@ -17,5 +17,6 @@ export {
   type SimDinoFeatures,
   type SimDinoLoss,
   type SimDinoOptions,
+  type TargetGradient,
 } from './sim-dino-loss.js';
 export { alphaOf, CODING_RATE_EPS, gammaOf, type GammaRule, type NumberOrScalar, type Strength } from './strength.js';

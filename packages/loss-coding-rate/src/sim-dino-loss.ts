@@ -9,7 +9,7 @@ import type { NumberOrScalar } from './strength.js';
 export interface SimDinoFeatures {
   /** `[C, B, d]`, float32, crop-major: two global views, then the local ones. */
   readonly student: tf.Tensor3D;
-  /** `[2, B, d]`, float32, the global views. Gets no gradient. */
+  /** `[2, B, d]`, float32, the global views. Gets no gradient unless `targetGradient` says so. */
   readonly teacher: tf.Tensor3D;
 }
 
@@ -21,6 +21,15 @@ export interface SimDinoOptions extends ExpansionOptions {
   readonly expansionFeatures?: ExpansionFeatures;
   /** `cosine` (SimDINO) by default; `dot` for SimDINOv2. */
   readonly similarity?: Similarity;
+  /** Whether targets are constants (`stop`, the default and the published method) or get a gradient as well (`flow`). */
+  readonly targetGradient?: TargetGradient;
+}
+
+/** What becomes of the gradient for the targets. */
+export type TargetGradient = 'stop' | 'flow';
+
+function targetsFor(teacher: tf.Tensor3D, gradient: TargetGradient): tf.Tensor3D {
+  return gradient === 'flow' ? teacher : stopGradient(teacher);
 }
 
 /** What {@link simDinoLoss} gives. */
@@ -45,12 +54,12 @@ export interface SimDinoLoss {
  * const { loss } = simDinoLoss({ student, teacher }, { codingRateEps: 0.05, groups: 8 });
  */
 export function simDinoLoss({ student, teacher }: SimDinoFeatures, options: SimDinoOptions = {}): SimDinoLoss {
-  const { compressionWeight = 1, expansionFeatures: whose, similarity = 'cosine', ...rate } = options;
+  const { compressionWeight = 1, expansionFeatures: whose, similarity = 'cosine', targetGradient, ...rate } = options;
   checkFeatures('simDinoLoss', student, teacher);
   return tf.tidy(() => {
-    const fixed = stopGradient(teacher);
-    const compression = compressionOf(student, fixed, similarity);
-    const spread = expansion(expansionFeatures({ student, teacher }, whose), rate);
+    const targets = targetsFor(teacher, targetGradient ?? 'stop');
+    const compression = compressionOf(student, targets, similarity);
+    const spread = expansion(expansionFeatures({ student, teacher }, whose, targetGradient), rate);
     const loss = tf.neg(tf.add(tf.mul(compression, compressionWeight), spread)) as tf.Scalar;
     return { loss, compression, expansion: spread };
   });
@@ -58,7 +67,7 @@ export function simDinoLoss({ student, teacher }: SimDinoFeatures, options: SimD
 
 const CHOICES: Readonly<Record<ExpansionFeatures, (globals: tf.Tensor3D, teacher: tf.Tensor3D) => tf.Tensor3D>> = {
   student: (globals) => globals,
-  'mean-with-teacher': (globals, teacher) => tf.mul(tf.add(globals, stopGradient(teacher)), 0.5),
+  'mean-with-teacher': (globals, teacher) => tf.mul(tf.add(globals, teacher), 0.5),
 };
 
 /**
@@ -70,13 +79,14 @@ const CHOICES: Readonly<Record<ExpansionFeatures, (globals: tf.Tensor3D, teacher
 export function expansionFeatures(
   { student, teacher }: SimDinoFeatures,
   whose: ExpansionFeatures = 'mean-with-teacher',
+  targetGradient: TargetGradient = 'stop',
 ): tf.Tensor3D {
   checkFeatures('expansionFeatures', student, teacher);
   const choose = pickNamed('loss-coding-rate.expansionFeatures', 'expansionFeatures', whose, CHOICES);
   const [, batch, width] = student.shape;
   return tf.tidy(() => {
     const globals = tf.slice(student, [0, 0, 0], [2, batch, width]);
-    return choose(globals, teacher);
+    return choose(globals, targetsFor(teacher, targetGradient));
   });
 }
 

@@ -195,3 +195,22 @@ describe('patchCosineLoss', () => {
     expect(call(3, 3, 2)).toThrow(/weights of shape \[M=3\], got \[2\]/);
   });
 });
+
+describe('targetGradient', () => {
+  it('stops at the targets by default, and flows through both terms when asked to', () => {
+    const [student, teacher] = [0, 1].map((i) =>
+      tf.tensor3d(
+        Array.from({ length: 24 }, (_, k) => Math.sin(k * 1.7 + i)),
+        [2, 3, 4],
+      ),
+    );
+    const norms = (options: SimDinoOptions): number[] =>
+      (['compression', 'expansion'] as const).map((name) => {
+        const of = (t: tf.Tensor): tf.Tensor => simDinoLoss({ student, teacher: t as tf.Tensor3D }, options)[name];
+        return Math.hypot(...tf.grad(of)(teacher).dataSync());
+      });
+    expect(norms({})).toEqual([0, 0]);
+    for (const norm of norms({ targetGradient: 'flow' })) expect(norm).toBeGreaterThan(1e-3);
+    tf.dispose([student, teacher]);
+  });
+});

@@ -115,6 +115,13 @@ function checkConfig(where: string, config: RecipeConfig): void {
   } as const;
   if (!(words.policy as readonly string[]).includes(config.teacher.policy))
     refuse(`teacher.policy ${words.policy.join(', ')}`, config.teacher.policy, 'use ema');
+  // Cross entropies take targets as constants, and parts of a step know the targets of the others as numbers only.
+  if (config.teacher.policy === 'none' && (config.recipe === 'dino' || accumulate > 1))
+    refuse(
+      'teacher.policy "none" with SimDINO in one part only',
+      `${config.recipe}, accumulate ${accumulate}`,
+      'use student-stopgrad',
+    );
   if (!(words.rule as readonly string[]).includes(config.optimizer.rule))
     refuse(`optimizer.rule ${words.rule.join(', ')}`, config.optimizer.rule, 'use none');
 }

@@ -3,7 +3,8 @@ import type { SimDinoConfig } from '../config/types.js';
 import type { Method } from '../training/method.js';
 
 /** SimDINO's loss: alignment of views against the coding rate of the global ones. */
-export function simDinoMethod({ loss, groups }: Pick<SimDinoConfig, 'loss' | 'groups'>): Method {
+export function simDinoMethod({ loss, groups, teacher }: Pick<SimDinoConfig, 'loss' | 'groups' | 'teacher'>): Method {
+  const targetGradient = teacher.policy === 'none' ? 'flow' : 'stop';
   return {
     state: {},
     batch: {},
@@ -12,7 +13,11 @@ export function simDinoMethod({ loss, groups }: Pick<SimDinoConfig, 'loss' | 'gr
     perImage: false,
     diagnosed: 'outputs',
     objective: (views) => {
-      const { loss: total, compression, expansion } = simDinoLoss(views, { ...loss, similarity: 'cosine', groups });
+      const {
+        loss: total,
+        compression,
+        expansion,
+      } = simDinoLoss(views, { ...loss, similarity: 'cosine', groups, targetGradient });
       return { loss: total, parts: { compression, expansion } };
     },
   };
