@@ -1,4 +1,16 @@
+export { commitFlag } from './engine/commit-flag.js';
 export type { CompileOptions, DeviceInfo, Engine, Executable, StateStore } from './engine/engine.js';
+export {
+  convolutionGeometry,
+  flagOf,
+  numberOf,
+  numbersOf,
+  windowGeometry,
+  wordOf,
+  type Attributes,
+  type ConvolutionGeometry,
+  type WindowGeometry,
+} from './graph/attributes.js';
 export {
   COMPOSITES,
   PRIMITIVES,
@@ -26,7 +38,7 @@ export {
 export { traceStep, type NamedTensors, type Step, type TraceOptions } from './trace/trace.js';
 export { GraphBuilder, type OutputSpec } from './graph/builder.js';
 export { validateGraph } from './graph/validate.js';
-export { eliminateCommon, eliminateDead, optimizeGraph, simplify } from './passes/index.js';
+export { eliminateCommon, eliminateDead, optimizeGraph, rematerialize, simplify } from './passes/index.js';
 export {
   estimateFlops,
   estimateGraph,

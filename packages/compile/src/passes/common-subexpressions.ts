@@ -1,8 +1,8 @@
 import { sizeOf } from '@selfsup/core';
 import type { Graph, Node } from '../graph/graph.js';
 
-/** Values with more elements than this are not kept alive longer just to be shared. */
-const LARGE = 1 << 16;
+/** Values with more elements than this are worth work to save their memory: they are not kept alive just to be shared. */
+export const LARGE = 1 << 16;
 
 /**
  * Merges nodes that compute the same thing from the same values.

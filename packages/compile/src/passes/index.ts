@@ -1,6 +1,7 @@
 import type { Graph } from '../graph/graph.js';
 import { eliminateCommon } from './common-subexpressions.js';
 import { eliminateDead } from './dead-code.js';
+import { rematerialize } from './rematerialize.js';
 import { simplify } from './simplify.js';
 
 /** Algebraic clean-up, common subexpressions, dead code; in this order until nothing changes (three rounds suffice). */
@@ -14,4 +15,4 @@ export function optimizeGraph(graph: Graph): Graph {
   return current;
 }
 
-export { eliminateCommon, eliminateDead, simplify };
+export { eliminateCommon, eliminateDead, rematerialize, simplify };

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkArrays, pickNamed, sizeOf, SslError, type HostArrays, type Specs, type TensorSpec } from '@selfsup/core';
+import { checkArrays, sizeOf, SslError, type HostArrays, type Specs, type TensorSpec } from '@selfsup/core';
+import { commitFlag } from '../engine/commit-flag.js';
 import type { Executable } from '../engine/engine.js';
 import type { Graph, Node, Value } from '../graph/graph.js';
 import { lastUses } from '../graph/liveness.js';
@@ -25,18 +26,6 @@ function specsOf(graph: Graph, role: 'state' | 'batch'): Specs {
     if (v.role === role) specs[v.name] = { shape: v.shape, dtype: v.boundary ?? v.dtype };
   }
   return specs;
-}
-
-function checkFlag(graph: Graph, commitIf: string): void {
-  const metrics = Object.fromEntries(graph.results.filter((r) => r.kind === 'metric').map((r) => [r.name, r.value]));
-  const flag = graph.values[pickNamed('compile.tfjsEngine.compile', 'commitIf metric', commitIf, metrics)];
-  if (sizeOf(flag.shape) === 1 && flag.dtype !== 'i32') return;
-  throw new SslError('SHAPE_MISMATCH', {
-    where: 'compile.tfjsEngine.compile',
-    expected: `commitIf metric "${commitIf}" of one element, bool or f32`,
-    got: `${flag.dtype} [${flag.shape.join(', ')}]`,
-    fix: 'reduce it to one flag',
-  });
 }
 
 export interface TfjsExecutableOptions {
@@ -66,7 +55,7 @@ export class TfjsExecutable implements Executable {
    */
   constructor(graph: Graph, { backend, store, commitIf, onDispose }: TfjsExecutableOptions) {
     for (const node of graph.nodes) ruleOf(node);
-    if (commitIf !== undefined) checkFlag(graph, commitIf);
+    if (commitIf !== undefined) commitFlag('compile.tfjsEngine.compile', graph, commitIf);
     this.#graph = graph;
     this.#backend = backend;
     this.#commitIf = commitIf;

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { eliminateCommon, eliminateDead, GraphBuilder, optimizeGraph, simplify, type Graph } from '../../src/index.js';
+import {
+  eliminateCommon,
+  eliminateDead,
+  estimatePeakBytes,
+  GraphBuilder,
+  interpret,
+  optimizeGraph,
+  rematerialize,
+  simplify,
+  type Graph,
+  type Op,
+} from '../../src/index.js';
 
 const f32 = (...shape: number[]) => ({ shape, dtype: 'f32' as const });
 
@@ -73,5 +84,58 @@ describe('passes', () => {
       [1, 3],
     );
     expect(ops(simplify(g))).toEqual(['add']);
+  });
+
+  describe('computing values again', () => {
+    const size = 260;
+    const large = f32(size, size);
+    /** Layers y = tanh(negate(x)) forward; backward every layer reads its negated input once more. */
+    const network = (layers: number): Graph =>
+      build(
+        (b, x) => {
+          const inputs = [x];
+          const between: number[] = [];
+          for (let i = 0; i < layers; i++) {
+            between.push(b.node('negate', [inputs[i]], {}, [large])[0]);
+            inputs.push(b.node('tanh', [between[i]], {}, [large])[0]);
+          }
+          let gradient = inputs[layers];
+          for (let i = layers - 1; i >= 0; i--) {
+            [gradient] = b.node('multiply', [gradient, between[i]], {}, [large]);
+            [gradient] = b.node('add', [gradient, inputs[i]], {}, [large]);
+          }
+          return gradient;
+        },
+        [size, size],
+      );
+    const again = (g: Graph, ...ops: Op[]): Graph => rematerialize(g, new Set(ops));
+    const repeated = (g: Graph): number => ops(g).filter((op) => op === 'negate').length;
+
+    it('repeats the operations named where their readers are far apart, and holds less', () => {
+      const g = network(24);
+      const less = again(g, 'negate');
+      expect(repeated(less)).toBeGreaterThan(36);
+      expect(repeated(less)).toBeLessThan(44);
+      expect(estimatePeakBytes(less).peak).toBeLessThan(0.75 * estimatePeakBytes(g).peak);
+      const x = { x: Float32Array.from({ length: size * size }, (_, i) => Math.sin(i)) };
+      expect(interpret(less, {}, x).metrics['y']).toEqual(interpret(g, {}, x).metrics['y']);
+      expect(ops(eliminateCommon(less))).toEqual(ops(less));
+    });
+
+    it('leaves alone what it was not told to repeat, near readers, and inputs that are gone by then', () => {
+      expect(repeated(again(network(24), 'tanh'))).toBe(24);
+      expect(repeated(again(network(5), 'negate'))).toBe(5);
+      const gone = build(
+        (b, x) => {
+          const [first] = b.node('tanh', [x], {}, [large]);
+          const [kept] = b.node('negate', [first], {}, [large]);
+          let [value] = b.node('tanh', [kept], {}, [large]);
+          for (let i = 0; i < 60; i++) [value] = b.node('tanh', [value], {}, [large]);
+          return b.node('multiply', [value, kept], {}, [large])[0];
+        },
+        [size, size],
+      );
+      expect(repeated(again(gone, 'negate'))).toBe(1);
+    });
   });
 });

@@ -1,6 +1,7 @@
+import type { ValueId } from '@selfsup/compile';
 import { ELEMENT } from '../element.js';
 import { wordOf } from './attributes.js';
-import type { Emitter, EmitOperation, NodeView } from './emitter.js';
+import type { Emitted, Emitter, EmitOperation, NodeView } from './emitter.js';
 
 /** Shape of arrays broadcast against each other; they are known to fit. */
 function broadcast(shapes: readonly (readonly number[])[]): number[] {
@@ -10,10 +11,26 @@ function broadcast(shapes: readonly (readonly number[])[]): number[] {
   ).map((d) => (d === Infinity ? 0 : d));
 }
 
+/** A last dimension up to this long makes onnxruntime broadcast in steps of a few numbers, ten times slower. */
+const SHORT = 64;
+
+/**
+ * Writes a short constant that is added (or the like) to every pixel, such as the mean of the colours, once per pixel of
+ * a row, so that whole rows are worked on at a time.
+ */
+function widened(e: Emitter, id: ValueId, shape: readonly number[]): Emitted | undefined {
+  const data = e.shortConstant(id);
+  const [width, channels] = shape.slice(-2);
+  if (shape.length < 3 || data === undefined || data.length !== channels || channels > SHORT) return undefined;
+  const tiled = Float32Array.from({ length: width * channels }, (_, i) => data[i % channels]);
+  return { name: e.model.f32(tiled, [width, channels]), shape: [width, channels] };
+}
+
 /** Emits an element-wise operation on operands that may still be unexpanded; the result is as small as they allow. */
 function elementwise(write: (e: Emitter, x: string[], node: NodeView) => string): EmitOperation {
   return (e, node) => {
-    const operands = node.inputs.map((v) => e.operand(v.id));
+    const { shape } = node.outputs[0];
+    const operands = node.inputs.map((v) => widened(e, v.id, shape) ?? e.operand(v.id));
     const name = write(
       e,
       operands.map((o) => o.name),

@@ -12,6 +12,9 @@ const IR_VERSION = 8;
 
 const ATTRIBUTE = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
 
+/** Bytes up to which equal constants are looked for. */
+const SMALL_CONSTANT = 1 << 16;
+
 /** A float attribute; plain numbers are integers. */
 export class Float {
   constructor(readonly value: number) {}
@@ -106,7 +109,9 @@ export class OnnxModel {
   /** A constant; equal small ones are stored once. */
   constant(dtype: Element, shape: readonly number[], data: Uint8Array): string {
     const key =
-      data.byteLength <= 4096 ? `${dtype}:${shape.join()}:${Buffer.from(data).toString('latin1')}` : undefined;
+      data.byteLength <= SMALL_CONSTANT
+        ? `${dtype}:${shape.join()}:${Buffer.from(data).toString('latin1')}`
+        : undefined;
     const known = key === undefined ? undefined : this.#known.get(key);
     if (known !== undefined) return known;
     const name = this.fresh('c');

@@ -2,7 +2,6 @@ import { sizeOf } from '@selfsup/core';
 import { numberOf } from './attributes.js';
 import type { Emitter, EmitOperation } from './emitter.js';
 import { Float } from './model.js';
-import { range } from './shape.js';
 
 const softmax: EmitOperation = (e, { inputs: [x], outputs: [y] }) => {
   e.define(y, e.op('Softmax', [e.full(x.id)], { axis: -1 }));
@@ -35,9 +34,9 @@ const gelu: EmitOperation = (e, { inputs: [x], outputs: [y] }) => {
  */
 const geluGrad: EmitOperation = (e, { inputs, outputs: [dx] }) => {
   const [dy, x] = inputs.map((v) => e.full(v.id));
-  const forward = e.consumers(inputs[1].id).find((node) => node.op === 'gelu');
+  const forward = e.consumers(inputs[1].id).findLast((node) => node.op === 'gelu' && e.isDefined(node.outputs[0]));
   const cdf =
-    forward !== undefined && e.isDefined(forward.outputs[0])
+    forward !== undefined
       ? e.op('Div', [e.full(forward.outputs[0]), x])
       : e.op('Mul', [
           e.op('Add', [e.op('Erf', [e.op('Mul', [x, e.model.f32(Math.SQRT1_2)])]), e.model.f32(1)]),
@@ -69,13 +68,13 @@ const layerNormGrad: EmitOperation = (e, node) => {
   const [dx, dweight, dbias] = node.outputs;
   const [dyName, xName, weightName, mean, rstd] = node.inputs.map((v) => e.full(v.id));
   const width = weight.shape[0];
-  const rows = range(x.shape.length - 1);
+  const rows = sizeOf(x.shape) / width;
   const unit = e.op('Mul', [e.op('Sub', [xName, mean]), rstd]);
   const weighted = e.op('Mul', [dyName, unit]);
-  e.define(dweight, e.sum(weighted, rows, false));
-  e.define(dbias, e.sum(dyName, rows, false));
+  e.define(dweight, e.sumOfRows(weighted, rows, width));
+  e.define(dbias, e.sumOfRows(dyName, rows, width));
   const column = e.reshape(weightName, [width, 1]);
-  const flat = [sizeOf(x.shape) / width, width];
+  const flat = [rows, width];
   const rowMean = (name: string): string =>
     e.reshape(e.product(e.reshape(name, flat), column, { alpha: 1 / width }), [...x.shape.slice(0, -1), 1]);
   const along = e.op('Mul', [unit, rowMean(weighted)]);

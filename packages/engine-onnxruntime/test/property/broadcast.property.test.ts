@@ -1,4 +1,4 @@
-import type { Op } from '@selfsup/compile';
+import { GraphBuilder, type Op } from '@selfsup/compile';
 import { propertyOptions } from '@selfsup/test-kit';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -87,6 +87,45 @@ describe('shapes', () => {
           const { graph, batch } = oneNode('reduce', [wave(s)], [[out]], { kind, dimensions, keepDims });
           expect((await runOnce(engine, graph, batch))['y0']).toBeAllclose(reference(graph, batch)['y0'], {
             maxRel: 3e-6,
+          });
+        },
+      ),
+      propertyOptions(40),
+    );
+  });
+
+  it('sums over many rows, whichever dimensions they lie in', async () => {
+    const rows = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 10 }));
+    await fc.assert(
+      fc.asyncProperty(rows, fc.integer({ min: 1, max: 9 }), fc.boolean(), async ([n, m], width, keepDims) => {
+        const out = keepDims ? [1, 1, width] : [width];
+        const attrs = { kind: 'sum', dimensions: [1, 0], keepDims };
+        const { graph, batch } = oneNode('reduce', [wave([n, m, width], 0, 1)], [[out]], attrs);
+        expect((await runOnce(engine, graph, batch))['y0']).toBeAllclose(reference(graph, batch)['y0'], {
+          maxRel: 3e-6,
+        });
+      }),
+      propertyOptions(30),
+    );
+  });
+
+  it('applies a constant to every pixel', async () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(
+        sizes,
+        fc.constantFrom<Op>('add', 'subtract', 'divide'),
+        fc.boolean(),
+        async (s, op, swapped) => {
+          const b = new GraphBuilder();
+          const x = b.input('batch', 'x', { shape: s, dtype: 'f32' });
+          const channels = s[s.length - 1];
+          const constant = b.constant(wave([channels], 1, 2, 3).data as Float32Array, [channels], 'f32');
+          const operands = swapped ? [constant, x] : [x, constant];
+          b.result('metric', 'y0', b.node(op, operands, {}, [{ shape: s, dtype: 'f32' }])[0]);
+          const [graph, batch] = [b.build(op), { x: wave(s, 0.5, 2).data }];
+          expect((await runOnce(engine, graph, batch))['y0']).toBeAllclose(reference(graph, batch)['y0'], {
+            maxRel: 2e-6,
           });
         },
       ),
