@@ -1,6 +1,14 @@
 import { packageBuild } from '../tsup.base.ts';
 
 export default packageBuild(
-  { step: 'src/step.ts', 'step-worker': 'src/step-worker.ts' },
+  {
+    step: 'src/step.ts',
+    'step-worker': 'src/step-worker.ts',
+    'xla-overhead': 'src/xla-overhead.ts',
+    learning: 'learning/run.ts',
+    'learning-ours': 'learning/ours.ts',
+    'learning-cost-worker': 'learning/cost-worker.ts',
+    'learning-figure': 'learning/figure.ts',
+  },
   { dts: false, noExternal: ['@selfsup/bench-kit'] },
 );

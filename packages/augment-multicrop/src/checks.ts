@@ -1,12 +1,12 @@
 import { SslError } from '@selfsup/core';
 
 /** @throws SslError `BAD_OPTION` always */
-export function refuse(where: string, name: string, expected: string, value: unknown): never {
+export function refuse(where: string, name: string, rule: string, value: unknown): never {
   throw new SslError('BAD_OPTION', {
     where: `augment-multicrop.${where}`,
-    expected: `${name} ${expected}`,
-    got: JSON.stringify(value) ?? String(value),
-    fix: `set ${name} ${expected}`,
+    expected: `${name} to be ${rule}`,
+    got: typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value)),
+    fix: `set ${name} to ${rule}`,
     details: { option: name, value },
   });
 }
@@ -14,18 +14,13 @@ export function refuse(where: string, name: string, expected: string, value: unk
 /** @throws SslError `BAD_OPTION` unless `value` is an integer in [low, high] */
 export function checkInteger(where: string, name: string, value: number, low: number, high = Infinity): void {
   if (Number.isInteger(value) && value >= low && value <= high) return;
-  refuse(
-    where,
-    name,
-    high === Infinity ? `to an integer of at least ${low}` : `to an integer in ${low}..${high}`,
-    value,
-  );
+  refuse(where, name, high === Infinity ? `an integer of at least ${low}` : `an integer in ${low}..${high}`, value);
 }
 
 /** @throws SslError `BAD_OPTION` unless `value` is a number in [low, high] */
 export function checkNumber(where: string, name: string, value: number, low: number, high = Infinity): void {
   if (Number.isFinite(value) && value >= low && value <= high) return;
-  refuse(where, name, high === Infinity ? `to a number of at least ${low}` : `to a number in ${low}..${high}`, value);
+  refuse(where, name, high === Infinity ? `a number of at least ${low}` : `a number in ${low}..${high}`, value);
 }
 
 /** @throws SslError `BAD_OPTION` unless `value` is a pair low <= high inside [least, most] */
@@ -42,5 +37,5 @@ export function checkInterval(
     least === -Infinity ? '' : ` from ${least}`,
     most === Infinity ? '' : ` up to ${most}`,
   ];
-  refuse(where, name, `to an interval [low, high] with low <= high${bounds.join('')}`, value);
+  refuse(where, name, `an interval [low, high] with low <= high${bounds.join('')}`, value);
 }

@@ -105,6 +105,15 @@ async function storedConfig(directory: string): Promise<Readonly<Record<string, 
   }
 }
 
+/** Writes a log anew without a line that was cut when the process was killed: the next line would be appended to it. */
+async function rewriteLog(
+  path: string,
+  keep: (records: readonly JsonRecord[]) => readonly JsonRecord[] = (records) => records,
+): Promise<void> {
+  const { records } = await readJsonLines(path);
+  await replaceText(path, keep(records).map(encodeLine).join(''));
+}
+
 /** The checkpoint to go on from; metrics and checkpoints after it are dropped, they will be made again. */
 async function rewind(directory: string, notes: string[]): Promise<FoundCheckpoint | undefined> {
   const found = await findCheckpoint(directory);
@@ -115,16 +124,11 @@ async function rewind(directory: string, notes: string[]): Promise<FoundCheckpoi
   if (found.checkpoint === undefined) notes.push('no checkpoint was saved yet; the run starts at step 0');
   const step = found.checkpoint?.manifest.step ?? 0;
   await rewindCheckpoints(directory, found.checkpoint?.manifest.step);
-  const path = join(directory, METRICS_FILE);
-  const { records } = await readJsonLines(path);
-  const beyond = records.findIndex((record) => typeof record['step'] === 'number' && record['step'] > step);
-  await replaceText(
-    path,
-    records
-      .slice(0, beyond < 0 ? undefined : beyond)
-      .map(encodeLine)
-      .join(''),
-  );
+  await rewriteLog(join(directory, METRICS_FILE), (records) => {
+    const beyond = records.findIndex((record) => typeof record['step'] === 'number' && record['step'] > step);
+    return beyond < 0 ? records : records.slice(0, beyond);
+  });
+  await rewriteLog(join(directory, BAD_FILES_FILE));
   return found.checkpoint;
 }
 

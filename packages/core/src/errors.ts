@@ -8,6 +8,7 @@ export type SslErrorCode =
   | 'COLLAPSED'
   | 'DATA_EMPTY'
   | 'DATA_MISSING'
+  | 'DOWNLOAD_FAILED'
   | 'ENGINE_FAILED'
   | 'ENGINE_MISSING'
   | 'IMAGE_UNREADABLE'

@@ -1,3 +1,5 @@
+import { SslError } from './errors.js';
+
 /**
  * Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  * A stream is named by what it is for, so no draw depends on workers or on the order of calls.
@@ -83,8 +85,22 @@ export class Rng {
     this.#counter[3] = a;
   }
 
-  /** The stream of a seed (any safe integer) and a name. */
+  /**
+   * The stream of a seed and a name.
+   *
+   * @param seed - Any safe integer, also a negative one.
+   * @throws SslError `BAD_OPTION` for a seed that is none, which would quietly be another seed
+   */
   static of(seed: number, ...[purpose, a = 0, b = 0, c = 0]: StreamName): Rng {
+    if (!Number.isSafeInteger(seed)) {
+      throw new SslError('BAD_OPTION', {
+        where: 'core.Rng.of',
+        expected: `a seed that is an integer of at most ${Number.MAX_SAFE_INTEGER}`,
+        got: String(seed),
+        fix: 'pass a whole number such as 0',
+        details: { seed: String(seed) },
+      });
+    }
     const low = seed >>> 0;
     const high = Math.floor(seed / 0x1_0000_0000) >>> 0;
     return new Rng(low, (hashName(purpose) ^ high) >>> 0, a, b, c);
@@ -159,7 +175,7 @@ export class Rng {
     return out;
   }
 
-  /** `n` uniform draws in [low, high) as float32, each from one word. */
+  /** `n` uniform draws from low to high as float32, each from one word; rounding to float32 may reach `high` itself. */
   uniforms(n: number, low = 0, high = 1): Float32Array {
     const out = new Float32Array(n);
     const scale = (high - low) / 0x1_0000_0000;

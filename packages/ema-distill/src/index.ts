@@ -20,11 +20,14 @@ export {
 export { prototypeLogits } from './prototypes.js';
 export type { ScalarLike } from './scalars.js';
 export {
-  CENTER_MOMENTUM,
-  meanEntropy,
+  joinSinkhornSums,
+  SINKHORN_ITERATIONS,
+  sinkhornSums,
   sinkhornTargets,
-  softmaxTargets,
-  updateCenter,
+  type PartOfSinkhornSums,
+  type SinkhornFactors,
   type SinkhornOptions,
-} from './targets.js';
+  type SinkhornSums,
+} from './sinkhorn.js';
+export { CENTER_MOMENTUM, meanEntropy, softmaxTargets, updateCenter } from './targets.js';
 export { teacherParameters, type StudentAndTeacher, type TeacherPolicy } from './teacher.js';

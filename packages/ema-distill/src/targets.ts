@@ -1,4 +1,4 @@
-import { checkShape, SslError } from '@selfsup/core';
+import { checkShape } from '@selfsup/core';
 import { softmax } from '@selfsup/ops';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkScalar, type ScalarLike } from './scalars.js';
@@ -20,68 +20,8 @@ export function softmaxTargets(logits: tf.Tensor, center: tf.Tensor, temperature
   return tf.tidy(() => softmax(tf.div(tf.sub(logits, tf.reshape(center, [K])), temperature)));
 }
 
-/** Options of {@link sinkhornTargets}. */
-export interface SinkhornOptions {
-  /** 3 by default. */
-  readonly iterations?: number;
-  /**
-   * `[M]`, float32 or bool: rows with 0 are padding, take no part and get targets of 0. Every row counts by default.
-   */
-  readonly rows?: tf.Tensor;
-}
-
-/** Smallest sum to divide by: a prototype or row without any weight stays without. */
-const SMALLEST_SUM = 1e-37;
-
-/**
- * Targets by Sinkhorn-Knopp (SwAV, Caron et al. 2020; DINOv2's `sinkhorn_knopp_teacher`): exp(logits / temperature)
- * scaled in turns so that every prototype gets the same share and every row sums to 1. Over all rows given, which in
- * the published recipes are those of all groups.
- *
- * As row and column factors around one exponential: an iteration is two matrix-vector products and writes nothing of
- * the logits' size. The largest logit is subtracted first, which changes nothing but cannot overflow.
- *
- * @param logits - `[M, K]` or `[G, B, K]`, float32, of the teacher.
- * @param temperature - Scalar greater than 0.
- * @returns the shape of the logits, float32; rows that count sum to 1
- * @throws SslError `SHAPE_MISMATCH`, `BAD_OPTION`
- */
-export function sinkhornTargets(
-  logits: tf.Tensor,
-  temperature: ScalarLike,
-  { iterations = 3, rows }: SinkhornOptions = {},
-): tf.Tensor {
-  const where = 'ema-distill.sinkhornTargets';
-  const { K } = checkShape(where, 'logits', logits, ['...', 'K']);
-  const M = logits.size / K;
-  if (rows !== undefined) checkShape(where, 'rows', rows, [M]);
-  checkScalar(where, 'temperature', temperature);
-  checkIterations(where, iterations);
-  return tf.tidy(() => {
-    const flat = tf.reshape(logits, [M, K]);
-    const counts = rows === undefined ? tf.ones([M, 1]) : tf.cast(tf.greater(tf.reshape(rows, [M, 1]), 0), 'float32');
-    const weights = tf.exp(tf.div(tf.sub(flat, largestLogit(flat, counts)), temperature)); // [M, K]
-    const share = tf.div(tf.sum(counts), K); // what every prototype gets
-    let rowFactors: tf.Tensor = counts; // [M, 1]
-    let prototypeFactors: tf.Tensor = tf.ones([1, K]);
-    for (let i = 0; i < iterations; i++) {
-      prototypeFactors = tf.mul(share, inverse(tf.matMul(rowFactors, weights, true, false))); // [1, K]
-      rowFactors = tf.mul(counts, inverse(tf.matMul(weights, prototypeFactors, false, true))); // [M, 1]
-    }
-    return tf.reshape(tf.mul(tf.mul(weights, prototypeFactors), rowFactors), logits.shape);
-  });
-}
-
-/** The largest logit of the rows that count; padding gets its own, so that its exponentials cannot overflow. */
-function largestLogit(logits: tf.Tensor, counts: tf.Tensor): tf.Tensor {
-  const perRow = tf.max(logits, 1, true); // [M, 1]
-  const counted = tf.greater(counts, 0);
-  return tf.where(counted, tf.max(tf.where(counted, perRow, tf.min(perRow))), perRow);
-}
-
-function inverse(sums: tf.Tensor): tf.Tensor {
-  return tf.div(1, tf.maximum(sums, SMALLEST_SUM));
-}
+/** Smallest value to take the logarithm of. */
+const SMALLEST = 1e-37;
 
 /**
  * The center after a step: momentum * center + (1 - momentum) * mean of the teacher's logits. To be applied after the
@@ -131,22 +71,11 @@ export const CENTER_MOMENTUM = 0.9;
  */
 export function meanEntropy(targets: tf.Tensor): tf.Scalar {
   return tf.tidy(() => {
-    const logs = tf.log(tf.maximum(targets, SMALLEST_SUM));
+    const logs = tf.log(tf.maximum(targets, SMALLEST));
     return tf.mean<tf.Scalar>(tf.neg(tf.sum(tf.mul(targets, logs), -1)));
   });
 }
 
 function checkCenter(where: string, center: tf.Tensor, prototypes: number): void {
   checkShape(where, 'center (flattened)', { shape: [center.size] }, [prototypes]);
-}
-
-function checkIterations(where: string, iterations: number): void {
-  if (Number.isInteger(iterations) && iterations > 0) return;
-  throw new SslError('BAD_OPTION', {
-    where,
-    expected: 'at least one iteration',
-    got: `${iterations}`,
-    fix: 'pass a positive whole number; the authors use 3',
-    details: { iterations },
-  });
 }

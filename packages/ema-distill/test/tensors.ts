@@ -3,7 +3,7 @@ import { type HostTensor, type Rng, sizeOf } from '@selfsup/core';
 import type { FixtureCase } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import type { HostNumbers } from '../../recipes/test/compiled/golden-case.js';
+import type { HostNumbers } from '@selfsup/test-kit/golden-case';
 
 /** A float32 tensor, in another shape if asked for. */
 export function toTensor({ shape, data }: HostNumbers, as: readonly number[] = shape): tf.Tensor {

@@ -22,5 +22,6 @@ export {
   type Similarity,
 } from './nearest-neighbours.js';
 export type { Preparation } from './rows.js';
+export { DEFAULT_RIDGE, ridgeProbe, type RidgeProbeOptions, type RidgeProbeResult } from './ridge-probe.js';
 export { RANK_ME_EPSILON, rankMeasures, singularValues, type RankMeasures } from './spectrum.js';
 export { alignment, featureStd, meanCosine, uniformity } from './spread.js';

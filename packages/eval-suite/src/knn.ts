@@ -1,5 +1,7 @@
 import { SslError } from '@selfsup/core';
+import { bestClass, rankOfClass } from './class-scores.js';
 import { type Features, featureSizes } from './features.js';
+import { checkLabels } from './labels.js';
 import { nearestNeighbours, type NeighbourOptions, type Neighbours, type Similarity } from './nearest-neighbours.js';
 
 /** Numbers of neighbours DINO reports. */
@@ -61,27 +63,6 @@ export interface KnnResult {
   readonly predictions: Int32Array;
 }
 
-function checkLabels(name: string, labels: ArrayLike<number>, rows: number, classes: number): void {
-  if (labels.length !== rows) {
-    throw new SslError('SHAPE_MISMATCH', {
-      where: 'eval-suite.knnClassify',
-      expected: `${rows} ${name}`,
-      got: String(labels.length),
-      fix: 'pass one label per row of features',
-    });
-  }
-  for (let i = 0; i < rows; i++) {
-    if (Number.isInteger(labels[i]) && labels[i] >= 0 && labels[i] < classes) continue;
-    throw new SslError('BAD_DATA', {
-      where: 'eval-suite.knnClassify',
-      expected: `${name} from 0 to ${classes - 1}`,
-      got: `${labels[i]} at ${i}`,
-      fix: 'number the classes from 0 and pass how many there are',
-      details: { index: i, label: labels[i], classes },
-    });
-  }
-}
-
 /**
  * Votes of the first `k` neighbours for every class, `[queries, classes]`: each neighbour votes for its class with
  * weight exp((similarity - best similarity) / temperature), in float64. The factor all votes of a query share is left
@@ -107,21 +88,6 @@ export function neighbourVotes(
     }
   }
   return votes;
-}
-
-/** How many classes rank above `label`: more votes, or as many and a lower number. */
-function rankOf(votes: Float64Array, label: number): number {
-  let rank = 0;
-  for (let c = 0; c < votes.length; c++) {
-    if (votes[c] > votes[label] || (votes[c] === votes[label] && c < label)) rank++;
-  }
-  return rank;
-}
-
-function firstClass(votes: Float64Array): number {
-  let best = 0;
-  for (let c = 1; c < votes.length; c++) if (votes[c] > votes[best]) best = c;
-  return best;
 }
 
 /**
@@ -162,8 +128,8 @@ export async function knnClassify(options: KnnOptions): Promise<KnnResult> {
       fix: `leave temperature out for ${DEFAULT_TEMPERATURE}`,
     });
   }
-  checkLabels('trainLabels', trainLabels, train.rows, classes);
-  checkLabels('testLabels', testLabels, test.rows, classes);
+  checkLabels(where, 'trainLabels', trainLabels, train.rows, classes);
+  checkLabels(where, 'testLabels', testLabels, test.rows, classes);
 
   const neighbours = await nearestNeighbours(testFeatures, trainFeatures, Math.max(...ks), options);
   const headline = ks.includes(HEADLINE_NEIGHBOURS) ? HEADLINE_NEIGHBOURS : ks[0];
@@ -175,10 +141,10 @@ export async function knnClassify(options: KnnOptions): Promise<KnnResult> {
     let amongFive = 0;
     for (let row = 0; row < test.rows; row++) {
       const own = votes.subarray(row * classes, (row + 1) * classes);
-      const rank = rankOf(own, testLabels[row]);
+      const rank = rankOfClass(own, testLabels[row]);
       if (rank === 0) first++;
       if (rank < 5) amongFive++;
-      if (k === headline) predictions[row] = firstClass(own);
+      if (k === headline) predictions[row] = bestClass(own);
     }
     const percent = (count: number): number => (100 * count) / test.rows;
     byK[k] = { top1: percent(first), top5: percent(amongFive), neighbours: Math.min(k, neighbours.k) };

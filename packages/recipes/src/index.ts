@@ -7,7 +7,9 @@ export type {
   DinoLossConfig,
   DinoV2Config,
   DinoV2LossConfig,
+  DistillConfig,
   FirstGenerationConfig,
+  FrozenTeacherConfig,
   HeadConfig,
   LayerwiseOptimizerConfig,
   LearningRateRule,
@@ -16,9 +18,11 @@ export type {
   MaskedConfig,
   OptimizerConfig,
   Preset,
+  ProbeConfig,
   PrototypeHeadConfig,
   RecipeConfig,
   SecondGenerationConfig,
+  SelfDistillationConfig,
   SimDinoConfig,
   SimDinoV2Config,
   SimDinoV2LossConfig,
@@ -33,20 +37,32 @@ export { simDinoMethod } from './simdino/method.js';
 export { SIMDINO_PRESETS } from './simdino/presets.js';
 export { cropSets, multiCropOutputs, normalizeCrops, type CropSet } from './training/crops.js';
 export { batchSpecs, distillationStep, stateSpecs, type DistillationOptions } from './training/distillation-step.js';
-export { accumulatedProgram, type TrainingProgram } from './training/accumulation.js';
-export type { Method, Objective, ViewOutputs } from './training/method.js';
+export { accumulatedProgram } from './training/accumulation.js';
+export type { TrainingProgram } from './training/program.js';
+export type { Method, Objective, Separable, ViewOutputs } from './training/method.js';
 export { methodOf } from './methods.js';
 export { dinoMethod } from './dino/method.js';
 export { DINO_PRESETS } from './dino/presets.js';
+export { tokenCosines, type TokenCosines, type Tokens } from './distill/loss.js';
+export { buildDistillNetworks, type DistillNetworks } from './distill/networks.js';
+export { DISTILL_PRESETS } from './distill/presets.js';
+export { distillStep, type Distillation } from './distill/step.js';
+export { withFrozenTeacher, type FrozenTeacher } from './distill/teacher.js';
 export { dinov2Method } from './dinov2/method.js';
 export { DINOV2_PRESETS } from './dinov2/presets.js';
 export { simdinov2Method } from './simdinov2/method.js';
 export { SIMDINOV2_PRESETS } from './simdinov2/presets.js';
 export { accumulatedMaskedProgram } from './second-generation/accumulation.js';
 export { maskArrays } from './second-generation/masked-rows.js';
-export type { MaskedMethod, MaskedViews, StudentOutputs, TeacherOutputs } from './second-generation/method.js';
+export type {
+  MaskedMethod,
+  MaskedViews,
+  StudentOutputs,
+  TeacherMeans,
+  TeacherOutputs,
+} from './second-generation/method.js';
 export { buildMaskedNetworks, type MaskedNetworks } from './second-generation/networks.js';
-export { maskedMethodOf } from './second-generation/recipe.js';
+export { maskedMethodOf } from './second-generation/methods.js';
 export { maskedScalars, maskedSchedules } from './second-generation/schedules.js';
 export { maskedDistillationStep, type MaskedDistillation } from './second-generation/step.js';
 export { initialWeights, type InitialPart } from './training/initial-weights.js';
@@ -79,5 +95,7 @@ export {
   type DatasetFeatures,
 } from './evaluation/dataset-features.js';
 export { loadBackbone, type LoadedBackbone, type LoadBackboneOptions } from './evaluation/load-backbone.js';
+export { fixedSelection, subsetOf } from './evaluation/dataset-subset.js';
+export { openProbe, probeInterval, type Probe, type ProbeAccuracy, type ProbeData } from './training/probe.js';
 export { prepareTraining, syntheticBatch, trainingStateSpecs, type Training } from './training/prepare.js';
 export { adamWTraining, type AdamWTraining } from './training/adamw-training.js';

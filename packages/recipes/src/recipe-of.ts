@@ -1,4 +1,5 @@
 import type { RecipeConfig } from './config/types.js';
+import { distillRecipe } from './distill/recipe.js';
 import { maskedDistillationRecipe } from './second-generation/recipe.js';
 import { distillationRecipe, type Recipe } from './training/recipe.js';
 
@@ -11,5 +12,7 @@ export function recipeOf(config: RecipeConfig): Recipe {
     case 'dinov2':
     case 'simdinov2':
       return maskedDistillationRecipe(config);
+    case 'distill':
+      return distillRecipe(config);
   }
 }

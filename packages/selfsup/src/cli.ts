@@ -28,7 +28,12 @@ const collect = (text: string, before: string[] = []): string[] => [...before, t
 
 function engineOptions(command: Command): Command {
   return command
-    .option('--engine <name>', 'auto, onnxruntime or tfjs', 'auto')
+    .option('--engine <name>', 'auto, onnxruntime, xla or tfjs', 'auto')
+    .option('--plugin <path>', 'XLA plugin: its path, or the name of one that "selfsup engine list" shows')
+    .option('--devices <n>', 'devices to split the batch over (with --engine xla)', whole('devices'))
+    .addOption(
+      new Option('--shard <what>', 'split the state over the devices as well (with --engine xla)').choices(['state']),
+    )
     .option('--backend <name>', 'tfjs backend, e.g. cpu or wasm (with --engine tfjs)')
     .option('--threads <n>', 'threads of the engine; all cores by default', whole('threads'));
 }
@@ -95,6 +100,33 @@ function addShow(program: Command): void {
   action(augment, async () => (await import('./commands/show.js')).showAugment, images);
 }
 
+function addEngine(program: Command): void {
+  const engine = program.command('engine').description('plugins of XLA: GPUs, several devices');
+  const named = <T>(o: T, [name]: string[]): T => ({ ...o, name });
+
+  const list = engine.command('list').description('plugins installed, with their devices, and those to add');
+  action(list, async () => (await import('./commands/engine.js')).engineList);
+
+  const add = engine
+    .command('add')
+    .argument('<name>', 'cpu, cuda12 or cuda13')
+    .description('get a plugin with pip, check it and try it')
+    .addOption(
+      new Option(
+        '--runtime <from>',
+        "NVIDIA's runtime libraries: an installed CUDA, or wheels; what is there by default",
+      )
+        .choices(['auto', 'system', 'wheels'])
+        .default('auto'),
+    )
+    .option('--no-runtime', "leave NVIDIA's runtime libraries out")
+    .option('--wheel <file>', 'a wheel got by hand, instead of pip; may be repeated', collect);
+  action(add, async () => (await import('./commands/engine.js')).engineAdd, named);
+
+  const remove = engine.command('remove').argument('<name>', 'an installed plugin').description('delete a plugin');
+  action(remove, async () => (await import('./commands/engine.js')).engineRemove, named);
+}
+
 /** The whole command line as a commander program. */
 export function buildProgram(): Command {
   const program = new Command('selfsup')
@@ -106,7 +138,7 @@ export function buildProgram(): Command {
   const train = engineOptions(
     program
       .command('train')
-      .argument('<recipe>', 'simdino, dino, simdinov2 or dinov2')
+      .argument('<recipe>', 'simdino, dino, simdinov2, dinov2, or distill (from a frozen --teacher)')
       .description('train a backbone on a folder of images'),
   )
     .requiredOption('--data <dir>', 'folder of images, of class folders, or of CIFAR binaries')
@@ -123,8 +155,16 @@ export function buildProgram(): Command {
     .addOption(
       new Option('--init-part <part>', 'what to take of --init').choices(['backbone', 'all']).default('backbone'),
     )
+    .option('--teacher <path>', 'frozen teacher of distill: run directory, checkpoint directory or .safetensors file')
     .option('--config <file>', 'JSON file with settings')
     .option('--set <key=json>', 'one setting, e.g. loss.codingRateEps=0.1; may be repeated', collect)
+    .option(
+      '--probe-every <n>',
+      'steps between measurements of k-NN and linear accuracy on labelled data; 0: never; by default as often as costs less than 3 %',
+      whole('probe-every', 0),
+    )
+    .option('--probe-images <n>', 'pictures of such a measurement, a third of them held out', whole('probe-images', 3))
+    .option('--max-bad-fraction <f>', 'share of unreadable files that is put up with, 0..1', number('max-bad-fraction'))
     .option('--workers <n>', 'threads that decode and augment', whole('workers', 0));
   action(
     train,
@@ -145,7 +185,7 @@ export function buildProgram(): Command {
   const bench = program.command('bench').description('measure this machine');
   const step = engineOptions(bench.command('step').description('time whole training steps'))
     .option('--recipe <name>', 'simdino, dino, simdinov2 or dinov2', 'simdino')
-    .option('--preset <name>', 'settings to measure', 'imagenet-vitb16')
+    .option('--preset <name>', "settings to measure; the recipe's own by default")
     .option('--arch <name>', 'architecture', 'vit_tiny')
     .option('--batch-size <n>', 'images of a step', whole('batch-size'), 8)
     .option('--steps <n>', 'measured steps', whole('steps'), 5)
@@ -155,13 +195,15 @@ export function buildProgram(): Command {
   const demo = engineOptions(
     program.command('demo').description('train on emoji in a few minutes and see the difference'),
   )
-    .option('--out <dir>', 'where the pictures and the run go', 'runs/demo')
+    .option('--out <dir>', 'where the pictures and the run go; runs/demo, or the next free number, by default')
+    .option('--resume', 'go on from the last checkpoint of --out')
     .option('--steps <n>', 'total number of steps', whole('steps'))
     .option('--seed <n>', 'seed of everything random', whole('seed', 0));
   action(demo, async () => (await import('./commands/demo.js')).demo);
 
   addReport(program);
   addShow(program);
+  addEngine(program);
   const doctor = program
     .command('doctor')
     .description('look at everything a run needs, and say how to mend what is broken')
@@ -178,12 +220,27 @@ function quiet(command: Command): void {
   command.commands.forEach(quiet);
 }
 
+function missingSubcommand(parent: Command): SslError {
+  const names = parent.commands.map((c) => c.name());
+  return new SslError('BAD_OPTION', {
+    where: `selfsup.${parent.name()}`,
+    expected: `one of ${names.join(', ')} after ${parent.name()}`,
+    got: 'none',
+    fix: `write for example selfsup ${parent.name()} ${names[0]} --help`,
+  });
+}
+
 /** commander's complaints as our errors: one line with a fix. */
 function usageError(error: CommanderError, program: Command): SslError {
   const text = error.message
     .replace(/^error: /, '')
     .replace('(outputHelp)', 'a command without its subcommand')
     .replace(/\s+/g, ' ');
+  if (/a command without its subcommand/.test(text) || /unknown option/.test(text)) {
+    const parent = program.commands.find((c) => c.commands.length > 0 && program.args[0] === c.name());
+    if (parent !== undefined && !parent.commands.some((c) => c.name() === program.args[1]))
+      return missingSubcommand(parent);
+  }
   const suggestion = /\(Did you mean (.*?)\?\)/.exec(text)?.[1];
   const unknown = /unknown command '(.*?)'/.exec(text)?.[1];
   const near =

@@ -1,53 +1,125 @@
+import { join } from 'node:path';
 import { enableProdMode } from '@tensorflow/tfjs-core';
 import { nearestName, SslError } from '@selfsup/core';
 import type { Engine } from '@selfsup/compile';
 
 /** Engines by name; loaded on first use, so that a command pays only for what it runs. */
-const ENGINES = ['onnxruntime', 'tfjs'] as const;
+const ENGINES = ['onnxruntime', 'tfjs', 'xla'] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** tfjs backends that come along; others (webgpu, node, node-gpu) must be installed and imported by the user. */
 const DEFAULT_BACKEND = 'cpu';
 
 export interface EngineChoice {
-  /** `auto`: onnxruntime. An engine asked for by name is never replaced by another. */
+  /**
+   * `auto`: what other flags ask for, else xla where a plugin for a GPU here works, else onnxruntime. An engine asked
+   * for by name is never replaced by another.
+   */
   readonly engine?: string | undefined;
   /** tfjs backend, for `tfjs` only. */
   readonly backend?: string | undefined;
   readonly threads?: number | undefined;
+  /** Path of a plugin, or name of an installed one; for `xla` only, like what follows. */
+  readonly plugin?: string | undefined;
+  /** Devices to split the batch over. */
+  readonly devices?: number | undefined;
+  /** `state`: split the state over the devices as well. */
+  readonly shard?: 'state' | undefined;
+}
+
+/** Flags that only one engine understands. */
+const FLAGS = { tfjs: ['backend'], xla: ['plugin', 'devices', 'shard'] } as const;
+
+/** The engine that the flags name or stand for; undefined when it is up to us. */
+function namedEngine({ engine = 'auto', ...choice }: EngineChoice): string | undefined {
+  let name = engine === 'auto' ? undefined : engine;
+  for (const [only, flags] of Object.entries(FLAGS)) {
+    const given = flags.find((flag) => choice[flag] !== undefined);
+    if (given === undefined) continue;
+    name ??= only;
+    if (name === only) continue;
+    throw new SslError('BAD_OPTION', {
+      where: 'selfsup.engine',
+      expected: `--${given} together with --engine ${only}`,
+      got: `--engine ${name} --${given} ${choice[given]}`,
+      fix: `leave --${given} out, or add --engine ${only}`,
+    });
+  }
+  return name;
+}
+
+/** XLA through the plugin asked for, or the best installed one. */
+async function xla({ plugin = 'auto', devices, shard, threads }: EngineChoice): Promise<Engine> {
+  const [{ xlaEngine }, { cacheDirectory, findPlugin, PLUGINS }] = await Promise.all([
+    import('@selfsup/engine-xla'),
+    import('@selfsup/engine-xla/plugins'),
+  ]);
+  const isName = plugin === 'auto' || Object.hasOwn(PLUGINS, plugin);
+  const { path, preload } = isName ? findPlugin(plugin) : { path: plugin, preload: [] };
+  return xlaEngine({
+    plugin: path,
+    preload,
+    cache: join(cacheDirectory(), 'programs'),
+    ...(devices === undefined ? {} : { devices }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(shard === undefined ? {} : { state: 'sharded' }),
+  });
+}
+
+async function onnxruntime({ threads }: EngineChoice): Promise<Engine> {
+  const { onnxruntimeEngine } = await import('@selfsup/engine-onnxruntime');
+  return onnxruntimeEngine(threads === undefined ? {} : { threads });
+}
+
+/** An installed plugin for a GPU whose driver is here. */
+async function gpuPlugin(): Promise<string | undefined> {
+  const { findPlugin, installedPlugins, PLUGINS } = await import('@selfsup/engine-xla/plugins');
+  if (!installedPlugins().some(({ name }) => PLUGINS[name]?.nvidia !== undefined)) return undefined;
+  const { name } = findPlugin();
+  return PLUGINS[name]?.nvidia === undefined ? undefined : name;
+}
+
+async function best(choice: EngineChoice, note: (text: string) => void): Promise<Engine> {
+  const plugin = await gpuPlugin();
+  if (plugin === undefined) return onnxruntime(choice);
+  try {
+    return await xla({ ...choice, plugin });
+  } catch (problem) {
+    const reason = problem instanceof Error ? problem.message : String(problem);
+    note(`the plugin ${plugin} does not work, going on with onnxruntime on the processor: ${reason}`);
+    return onnxruntime(choice);
+  }
 }
 
 /**
  * The engine a command was asked for.
  *
- * @throws SslError `ENGINE_MISSING` for an unknown name, `BAD_OPTION` for a backend without the tfjs engine,
- * `BACKEND_MISSING`
+ * @param note - Told when `auto` cannot have the GPU that is here.
+ * @throws SslError `ENGINE_MISSING` for an unknown name or no plugin, `ENGINE_FAILED` for a plugin that does not work,
+ * `BAD_OPTION` for flags of another engine, `BACKEND_MISSING`
  */
-export async function chooseEngine({ engine = 'auto', backend, threads }: EngineChoice): Promise<Engine> {
-  const name = engine === 'auto' ? (backend === undefined ? 'onnxruntime' : 'tfjs') : engine;
-  if (name !== 'tfjs' && backend !== undefined) {
-    throw new SslError('BAD_OPTION', {
-      where: 'selfsup.engine',
-      expected: '--backend together with --engine tfjs',
-      got: `--engine ${name} --backend ${backend}`,
-      fix: 'leave --backend out, or add --engine tfjs',
-    });
-  }
+export async function chooseEngine(
+  choice: EngineChoice,
+  note: (text: string) => void = (text) => process.stderr.write(`${text}\n`),
+): Promise<Engine> {
+  const name = namedEngine(choice);
   // Every engine needs tfjs's gradients to trace a step; production mode keeps tfjs from advertising on stderr.
   const { tfjsEngine } = await import('@selfsup/compile/node');
   enableProdMode();
   switch (name) {
-    case 'onnxruntime': {
-      const { onnxruntimeEngine } = await import('@selfsup/engine-onnxruntime');
-      return onnxruntimeEngine(threads === undefined ? {} : { threads });
-    }
+    case undefined:
+      return best(choice, note);
+    case 'onnxruntime':
+      return onnxruntime(choice);
+    case 'xla':
+      return xla(choice);
     case 'tfjs':
-      return tfjsEngine({ backend: backend ?? DEFAULT_BACKEND });
+      return tfjsEngine({ backend: choice.backend ?? DEFAULT_BACKEND });
     default: {
       const near = nearestName(name, ENGINES);
       throw new SslError('ENGINE_MISSING', {
         where: 'selfsup.engine',
-        expected: `--engine auto, ${ENGINES.join(' or ')}`,
+        expected: `--engine auto, ${ENGINES.join(', ')}`,
         got: `"${name}"`,
         fix: near === undefined ? 'use --engine auto' : `did you mean "${near}"`,
         details: { name, known: ['auto', ...ENGINES] },

@@ -26,9 +26,13 @@ export const importDirections = {
   ops: { ours: ['core'] },
   compile: { ours: ['core', 'ops'], tfjsUnion: ['src/node.ts'] },
   'engine-onnxruntime': engine,
+  'engine-xla': engine,
   ...Object.fromEntries(blocks.map((name) => [name, block])),
   recipes: { ours: ['core', 'ops', 'compile', ...blocks] },
-  selfsup: { ours: ['core', 'ops', 'compile', 'engine-onnxruntime', 'recipes', ...blocks], tfjsUnion: 'everywhere' },
+  selfsup: {
+    ours: ['core', 'ops', 'compile', 'engine-onnxruntime', 'engine-xla', 'recipes', ...blocks],
+    tfjsUnion: 'everywhere',
+  },
 };
 
 const TFJS_UNION = '^@tensorflow/tfjs(?!-core$)';

@@ -3,21 +3,21 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
-/** A TypeScript example of a page, with the line it starts on. */
+/** An example of a page, with the line it starts on. */
 interface Example {
   readonly code: string;
   readonly line: number;
 }
 
 function examplesOf(markdown: string): Example[] {
-  return [...markdown.matchAll(/^```ts\n(.*?)^```/gms)].map((match) => ({
+  return [...markdown.matchAll(/^```(?:ts|js)\n(.*?)^```/gms)].map((match) => ({
     code: match[1],
     line: markdown.slice(0, match.index).split('\n').length,
   }));
 }
 
 /**
- * Runs every TypeScript example of a page (fenced as `ts`; `ts no-run` is left out), so that none can rot. An example
+ * Runs every example of a page (fenced as `ts` or `js`; `js no-run` is left out), so that none can rot. An example
  * runs as a module of its own beside the calling test and passes when it does not throw.
  *
  * @param page - Path of the page.

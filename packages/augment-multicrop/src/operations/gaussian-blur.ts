@@ -52,7 +52,7 @@ export function gaussianBlur(
 ): RgbImage {
   checkNumber('gaussianBlur', 'sigma', sigma, 0, MAX_BLUR_SIGMA);
   if (!Number.isInteger(taps) || taps < 1 || taps % 2 === 0) {
-    refuse('gaussianBlur', 'taps', 'to an odd integer of at least 1', taps);
+    refuse('gaussianBlur', 'taps', 'an odd integer of at least 1', taps);
   }
   const blur = pickNamed('augment-multicrop.gaussianBlur', 'a blur kernel', kernel, BLURS);
   return edit('gaussianBlur', image, (bench) => blur(bench, sigma, taps));

@@ -56,7 +56,10 @@ describe('multiCropConfig', () => {
     [{ locals: {} }, 'did you mean "local"'],
     [{ global: { views: [{ flipProbabilty: 1 }] } }, 'did you mean "flipProbability"'],
     [{ view: { flipProbability: 1.5 } }, 'set global.views[0].flipProbability to a number in 0..1'],
-    [{ local: { count: -1 } }, 'set local.count to an integer of at least 0'],
+    [
+      { local: { count: -1 } },
+      'expected local.count to be an integer of at least 0, got -1. Fix: set local.count to an integer of at least 0.',
+    ],
     [{ local: { size: 0 } }, 'set local.size to an integer of at least 1'],
     [
       { global: { scale: [0.5, 0.4] } },

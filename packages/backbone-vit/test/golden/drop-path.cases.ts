@@ -11,7 +11,7 @@ import {
   type NamedTensors,
   prefixed,
   under,
-} from '../../../recipes/test/compiled/golden-case.js';
+} from '@selfsup/test-kit/golden-case';
 import { configOf, definedPreNorm, expectScore, joined, scoreOf, toImages } from '../support.js';
 
 /** A block's rate in a fixture, and its subsets where it has them: k of b rows, residuals times scale. */

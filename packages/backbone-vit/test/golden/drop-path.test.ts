@@ -2,7 +2,7 @@ import { dropPathRates, subsetSize, vit } from '@selfsup/backbone-vit';
 import { fixtureCases } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '@selfsup/test-kit/golden-case';
 import { configOf, expectParametersOf } from '../support.js';
 import { type Drop, dropPathV1Cases, dropPathV2Cases } from './drop-path.cases.js';
 

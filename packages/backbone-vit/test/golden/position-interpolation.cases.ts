@@ -2,7 +2,7 @@ import { interpolatePositions, type PositionInterpolation } from '@selfsup/backb
 import type { FixtureCase } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import { below, type GoldenFunction, gradientsOf } from '../../../recipes/test/compiled/golden-case.js';
+import { below, type GoldenFunction, gradientsOf } from '@selfsup/test-kit/golden-case';
 
 /** What the fixture says a flavour is: `dino`, or the settings of DINOv2's function in words. */
 function interpolationOf(words: string): PositionInterpolation {

@@ -2,13 +2,7 @@ import { interpolatePositions, vit } from '@selfsup/backbone-vit';
 import type { FixtureCase } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import {
-  below,
-  type GoldenFunction,
-  gradientsOf,
-  prefixed,
-  under,
-} from '../../../recipes/test/compiled/golden-case.js';
+import { below, type GoldenFunction, gradientsOf, prefixed, under } from '@selfsup/test-kit/golden-case';
 import { configOf, definedPreNorm, expectScore, joined, scoreOf, toImages } from '../support.js';
 
 /** What the network gives for every picture size of a `ssl/vit-dinov2` fixture. */

@@ -2,7 +2,7 @@ import { vit } from '@selfsup/backbone-vit';
 import { fixtureCases } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
-import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '@selfsup/test-kit/golden-case';
 import { configOf, expectParametersOf } from '../support.js';
 import { vitDinov2Cases } from './vit-dinov2.cases.js';
 

@@ -120,10 +120,10 @@ describe('a new run', () => {
 });
 
 describe('resuming', () => {
-  test('goes on from the last checkpoint, drops the metrics after it and a cut line', async () => {
+  test('goes on from the last checkpoint, drops the metrics after it and cut lines', async () => {
     const directory = await madeRun([2, 4]);
     appendFileSync(join(directory, 'metrics.jsonl'), '{"step":5,"loss":1}\n{"step":6,"lo');
-    appendFileSync(join(directory, 'bad-files.jsonl'), '{"path":"a.jpg"}\n');
+    appendFileSync(join(directory, 'bad-files.jsonl'), '{"path":"a.jpg"}\n{"path":"b');
     const run = await openRun(directory, { resume: true });
     expect(run.config).toEqual(config);
     expect(run.notes).toEqual([]);
@@ -131,9 +131,11 @@ describe('resuming', () => {
     expect(await run.checkpoint?.read()).toEqual(stateOf(4));
     expect(await stepsOfMetrics(directory)).toEqual([1, 2, 3, 4]);
     run.logMetrics({ step: 5, loss: 0 });
+    run.logBadFile({ path: 'c.jpg' });
     await run.close();
     expect(await stepsOfMetrics(directory)).toEqual([1, 2, 3, 4, 5]);
-    expect((await readBadFiles(directory)).records).toHaveLength(1);
+    const badFiles = { records: [{ path: 'a.jpg' }, { path: 'c.jpg' }], damagedLines: 0 };
+    expect(await readBadFiles(directory)).toEqual(badFiles);
   });
 
   test('a changed configuration is stored', async () => {

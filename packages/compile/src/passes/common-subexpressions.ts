@@ -1,8 +1,17 @@
 import { sizeOf } from '@selfsup/core';
-import type { Graph, Node } from '../graph/graph.js';
+import type { Attribute, Graph, Node } from '../graph/graph.js';
 
 /** Values with more elements than this are worth work to save their memory: they are not kept alive just to be shared. */
 export const LARGE = 1 << 16;
+
+/** Attributes as text; JSON alone takes NaN and both infinities for the same, and -0 for 0. */
+function attributeKey(attrs: Readonly<Record<string, Attribute>>): string {
+  return JSON.stringify(attrs, (_, value: unknown) =>
+    typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+      ? { number: Object.is(value, -0) ? '-0' : String(value) }
+      : value,
+  );
+}
 
 /**
  * Merges nodes that compute the same thing from the same values.
@@ -22,7 +31,7 @@ export function eliminateCommon(graph: Graph): Graph {
   graph.nodes.forEach((node, at) => {
     const inputs = node.inputs.map(to);
     const types = node.outputs.map((o) => `${graph.values[o].dtype}${graph.values[o].shape.join()}`);
-    const key = `${node.op}(${inputs.join()})${JSON.stringify(node.attrs)}${types.join(';')}`;
+    const key = `${node.op}(${inputs.join()})${attributeKey(node.attrs)}${types.join(';')}`;
     const first = seen.get(key);
     if (first === undefined || first.some((o) => isLarge(o) && (lastUse.get(o) ?? -1) < at)) {
       seen.set(key, node.outputs);

@@ -44,6 +44,16 @@ describe('passes', () => {
     expect(ops(eliminateDead(eliminateCommon(g)))).toEqual(['reduce', 'reduce', 'add', 'add']);
   });
 
+  it('keeps paddings with different numbers that JSON cannot tell apart', () => {
+    const g = build((b, x) => {
+      const pads = [Infinity, -Infinity, NaN, 0, -0, -0].map(
+        (value) => b.node('pad', [x], { low: [1, 0], high: [0, 0], value }, [f32(3, 3)])[0],
+      );
+      return b.node('concatenate', pads, { dimension: 0 }, [f32(18, 3)])[0];
+    });
+    expect(ops(eliminateDead(eliminateCommon(g)))).toEqual([...Array.from({ length: 5 }, () => 'pad'), 'concatenate']);
+  });
+
   it('keeps a large value recomputed where sharing would keep it alive, and shares it where it is alive anyway', () => {
     const size = 300;
     const recomputed = (reuse: boolean): number => {

@@ -13,6 +13,15 @@ describe('Rng', () => {
     expect(draw(Rng.of(2 ** 40 + 7, 'crop', 3, 5, 1), 2)).toEqual([1181395439, 3665151810]);
   });
 
+  it.each([0.5, NaN, Infinity, 1e30, 2 ** 53])('refuses the seed %d, which would quietly be another one', (seed) => {
+    expect(() => Rng.of(seed, 'crop')).toThrow(
+      expect.objectContaining({
+        code: 'BAD_OPTION',
+        message: expect.stringContaining('pass a whole number') as string,
+      }),
+    );
+  });
+
   it('gives streams that do not depend on each other or on the order of creation', () => {
     const a = Rng.of(1, 'crop', 0, 1);
     const b = Rng.of(1, 'crop', 0, 2);

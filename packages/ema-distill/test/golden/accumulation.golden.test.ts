@@ -12,7 +12,7 @@ import {
   softmaxTargets,
   updateCenter,
 } from '../../src/index.js';
-import { below, type HostNumbers } from '../../../recipes/test/compiled/golden-case.js';
+import { below, type HostNumbers } from '@selfsup/test-kit/golden-case';
 import { tidied, toHost, toTensor, toTensors } from '../tensors.js';
 
 /** The head's outputs for CLS tokens `[C, n, D]`, by the student's parameters below a prefix of the fixture. */

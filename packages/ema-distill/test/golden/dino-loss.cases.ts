@@ -1,11 +1,6 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import { expect } from 'vitest';
-import {
-  type GoldenSequence,
-  gradientsOf,
-  reshaped,
-  scalarNumber,
-} from '../../../recipes/test/compiled/golden-case.js';
+import { type GoldenSequence, gradientsOf, reshaped, scalarNumber } from '@selfsup/test-kit/golden-case';
 import { dinoLoss } from '../../src/index.js';
 import { zeros } from '../tensors.js';
 

@@ -7,7 +7,7 @@ import {
   type HostNumbers,
   reshaped,
   scalarNumber,
-} from '../../../recipes/test/compiled/golden-case.js';
+} from '@selfsup/test-kit/golden-case';
 import { dinov2ClsLoss, sinkhornTargets, softmaxTargets, updateCenter } from '../../src/index.js';
 import { expectCenter, joined, zeros } from '../tensors.js';
 

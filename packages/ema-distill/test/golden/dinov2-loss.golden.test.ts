@@ -1,6 +1,6 @@
 import { fixtureCases } from '@selfsup/test-kit';
 import { describe, it } from 'vitest';
-import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '@selfsup/test-kit/golden-case';
 import { dinov2LossCases } from './dinov2-loss.cases.js';
 
 describe.each(fixtureCases('ssl/loss-dinov2-cls'))('$name', (fixture) => {

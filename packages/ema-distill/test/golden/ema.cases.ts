@@ -1,12 +1,6 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import { expect } from 'vitest';
-import {
-  below,
-  type GoldenSequence,
-  prefixed,
-  scalarNumber,
-  under,
-} from '../../../recipes/test/compiled/golden-case.js';
+import { below, type GoldenSequence, prefixed, scalarNumber, under } from '@selfsup/test-kit/golden-case';
 import { emaUpdate } from '../../src/index.js';
 
 /** The teacher of a `ssl/ema` fixture over its steps. */

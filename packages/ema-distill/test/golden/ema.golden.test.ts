@@ -1,6 +1,6 @@
 import { type FixtureCase, fixtureCases } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
-import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '@selfsup/test-kit/golden-case';
 import { momentumSchedule } from '../../src/index.js';
 import { emaCases } from './ema.cases.js';
 

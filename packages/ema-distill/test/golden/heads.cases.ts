@@ -1,13 +1,7 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import {
-  below,
-  type GoldenFunction,
-  gradientsOf,
-  prefixed,
-  under,
-} from '../../../recipes/test/compiled/golden-case.js';
+import { below, type GoldenFunction, gradientsOf, prefixed, under } from '@selfsup/test-kit/golden-case';
 import { projectionHead, type ProjectionHead } from '../../src/index.js';
 
 /** The head of a fixture, from the authors' options. */

@@ -1,6 +1,6 @@
 import { fixtureCases } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
-import { below, checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { below, checkEagerly } from '@selfsup/test-kit/golden-case';
 import { headCases, headOf } from './heads.cases.js';
 
 describe.each(fixtureCases('ssl/heads'))('$name', (fixture) => {

@@ -1,11 +1,6 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import { expect } from 'vitest';
-import {
-  type GoldenSequence,
-  gradientsOf,
-  type HostNumbers,
-  scalarNumber,
-} from '../../../recipes/test/compiled/golden-case.js';
+import { type GoldenSequence, gradientsOf, type HostNumbers, scalarNumber } from '@selfsup/test-kit/golden-case';
 import { ibotLoss, maskedPatches, sinkhornTargets, softmaxTargets, updateCenter } from '../../src/index.js';
 import { expectCenter, zeros } from '../tensors.js';
 

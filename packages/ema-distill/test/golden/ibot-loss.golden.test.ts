@@ -1,6 +1,6 @@
 import { fixtureCases } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
-import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '@selfsup/test-kit/golden-case';
 import { ibotLossCases, maskedRows } from './ibot-loss.cases.js';
 
 describe.each(fixtureCases('ssl/loss-ibot'))('$name', (fixture) => {

@@ -1,6 +1,6 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import { expect } from 'vitest';
-import { type GoldenFunction, gradientsOf } from '../../../recipes/test/compiled/golden-case.js';
+import { type GoldenFunction, gradientsOf } from '@selfsup/test-kit/golden-case';
 import { koleoLoss } from '../../src/index.js';
 
 /** Names of the inputs of a `ssl/loss-koleo` fixture with the given numbers of rows. */

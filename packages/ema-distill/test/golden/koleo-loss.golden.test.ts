@@ -1,7 +1,7 @@
 import { SslError } from '@selfsup/core';
 import { fixtureCases } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
-import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '@selfsup/test-kit/golden-case';
 import { koleoLoss } from '../../src/index.js';
 import { tidied, toTensor } from '../tensors.js';
 import { koleoInputs, koleoLossCases } from './koleo-loss.cases.js';

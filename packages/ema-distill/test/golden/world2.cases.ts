@@ -1,7 +1,7 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import { type GoldenSequence, gradientsOf, type HostNumbers } from '../../../recipes/test/compiled/golden-case.js';
+import { type GoldenSequence, gradientsOf, type HostNumbers } from '@selfsup/test-kit/golden-case';
 import { dinoLoss, sinkhornTargets, softmaxTargets, updateCenter } from '../../src/index.js';
 import { joined, zeros } from '../tensors.js';
 

@@ -14,7 +14,7 @@ import {
   softmaxTargets,
   updateCenter,
 } from '../../src/index.js';
-import type { HostNumbers } from '../../../recipes/test/compiled/golden-case.js';
+import type { HostNumbers } from '@selfsup/test-kit/golden-case';
 import { normal, tidied, toHost, toTensor } from '../tensors.js';
 
 const problems = fc.record({

@@ -53,6 +53,7 @@ type Koffi = typeof koffiModule;
 /** Version of the function table asked for; old enough for every release with the functions above. */
 const API_VERSION = 16;
 const LOG_FATAL_ONLY = 4;
+const STACK_BYTES = 8 << 20;
 const PLAIN_ALLOCATOR = 0;
 const ARENA_ALLOCATOR = 1;
 
@@ -68,6 +69,18 @@ export function libraryPath(): string {
         ? 'libonnxruntime.1.dylib'
         : 'libonnxruntime.so.1';
   return join(root, 'bin', 'napi-v6', process.platform, process.arch, file);
+}
+
+/**
+ * Native code called off the main thread runs on stacks of koffi's, 128 KiB unless set before the first library of the
+ * process is loaded: too little for some that may come later.
+ */
+function growStacks(koffi: Koffi): void {
+  try {
+    koffi.config({ async_stack_size: STACK_BYTES });
+  } catch {
+    // Another library came first; onnxruntime runs on what there is.
+  }
 }
 
 /** The C API of the shared library that onnxruntime-node ships, called through koffi. One per process. */
@@ -111,7 +124,9 @@ export class OrtApi {
     OrtApi.#shared ??= (async () => {
       const path = libraryPath();
       if (!existsSync(path)) throw new Error(`there is no ${path}`);
-      return new OrtApi((await import('koffi')).default, path);
+      const koffi = (await import('koffi')).default;
+      growStacks(koffi);
+      return new OrtApi(koffi, path);
     })();
     return OrtApi.#shared;
   }

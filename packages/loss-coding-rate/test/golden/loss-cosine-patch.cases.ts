@@ -1,7 +1,7 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import type * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import { type GoldenFunction, gradientsOf, type HostNumbers } from '../../../recipes/test/compiled/golden-case.js';
+import { type GoldenFunction, gradientsOf, type HostNumbers } from '@selfsup/test-kit/golden-case';
 import { patchCosineLoss } from '../../src/index.js';
 import { host } from '../support.js';
 

@@ -2,12 +2,7 @@ import { normalize } from '@selfsup/ops';
 import type { FixtureCase } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import {
-  type Found,
-  type GoldenFunction,
-  gradientsOf,
-  type NamedTensors,
-} from '../../../recipes/test/compiled/golden-case.js';
+import { type Found, type GoldenFunction, gradientsOf, type NamedTensors } from '@selfsup/test-kit/golden-case';
 import { simDinoLoss, type SimDinoOptions } from '../../src/index.js';
 
 type Outputs = Found['outputs'];

@@ -1,7 +1,7 @@
 import { fixtureCases } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '@selfsup/test-kit/golden-case';
 import { collapsedExpansion, maxExpansion } from '../../src/index.js';
 import { hasCases, mcrCases, mcrRuns, mcrVersionCases } from './loss-mcr.cases.js';
 

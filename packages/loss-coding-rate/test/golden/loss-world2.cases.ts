@@ -1,12 +1,7 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import type * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import {
-  type GoldenFunction,
-  gradientsOf,
-  type NamedNumbers,
-  type NamedTensors,
-} from '../../../recipes/test/compiled/golden-case.js';
+import { type GoldenFunction, gradientsOf, type NamedNumbers, type NamedTensors } from '@selfsup/test-kit/golden-case';
 import { simDinoLoss, type SimDinoOptions } from '../../src/index.js';
 import { images, joinImages } from '../support.js';
 

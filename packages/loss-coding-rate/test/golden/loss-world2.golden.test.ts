@@ -1,7 +1,7 @@
 import { fixtureCases } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
-import { checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { checkEagerly } from '@selfsup/test-kit/golden-case';
 import { mcrWorldCases } from './loss-world2.cases.js';
 
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import type { FixtureCase } from '@selfsup/test-kit';
 import type * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import { below, type Found, type GoldenSequence, prefixed, under } from '../../../recipes/test/compiled/golden-case.js';
+import { below, type Found, type GoldenSequence, prefixed, under } from '@selfsup/test-kit/golden-case';
 import {
   adamW,
   type AdamWClock,

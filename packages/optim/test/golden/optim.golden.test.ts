@@ -1,6 +1,6 @@
 import { fixtureCases } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
-import { below, checkEagerly } from '../../../recipes/test/compiled/golden-case.js';
+import { below, checkEagerly } from '@selfsup/test-kit/golden-case';
 import type { ParameterGroups, ParameterTreatment } from '../../src/index.js';
 import { familyOf, isV2, optimCases } from './optim.cases.js';
 

@@ -32,10 +32,10 @@ export function mergeConfig<T>(
   path = '',
 ): T {
   const merged: Record<string, unknown> = { ...(base as Record<string, unknown>) };
-  const extra = optional[path] ?? [];
+  const extra = Object.hasOwn(optional, path) ? optional[path] : [];
   for (const [key, value] of Object.entries(overrides)) {
     const here = path === '' ? key : `${path}.${key}`;
-    if (!(key in merged) && !extra.includes(key)) {
+    if (!Object.hasOwn(merged, key) && !extra.includes(key)) {
       const known = [...new Set([...Object.keys(merged), ...extra])];
       const near = nearestName(key, known);
       wrong(
@@ -46,11 +46,11 @@ export function mergeConfig<T>(
         near === undefined ? 'remove it' : `did you mean "${path === '' ? near : `${path}.${near}`}"`,
       );
     }
-    const old = merged[key];
+    const old = Object.hasOwn(merged, key) ? merged[key] : undefined;
     if (value === undefined) continue;
     if (isRecord(old) && isRecord(value)) merged[key] = mergeConfig(where, old, value, optional, here);
-    else if (old !== undefined && !compatible(old, value)) {
-      wrong(where, here, `${here} of type ${kindOf(old)}`, value, `give ${here} a ${kindOf(old)}`);
+    else if (old !== undefined && !compatible(here, old, value)) {
+      wrong(where, here, `${here} of type ${kindOf(old)}`, value, `make ${here} ${withArticle(kindOf(old))}`);
     } else merged[key] = value;
   }
   return merged as T;
@@ -58,10 +58,14 @@ export function mergeConfig<T>(
 
 const kindOf = (value: unknown): string => (Array.isArray(value) ? 'list' : value === null ? 'null' : typeof value);
 
-function compatible(old: unknown, value: unknown): boolean {
-  // Words and numbers stand for each other in a few places (gamma), where the recipe itself checks the value.
+const withArticle = (kind: string): string => (kind === 'null' ? kind : `${kind === 'object' ? 'an' : 'a'} ${kind}`);
+
+/** Settings that are a word or a number; whoever uses them checks the value. */
+const WORD_OR_NUMBER: readonly string[] = ['loss.gamma', 'probe.everySteps'];
+
+function compatible(path: string, old: unknown, value: unknown): boolean {
   const scalar = (v: unknown): boolean => typeof v === 'string' || typeof v === 'number';
-  return kindOf(old) === kindOf(value) || (scalar(old) && scalar(value));
+  return kindOf(old) === kindOf(value) || (WORD_OR_NUMBER.includes(path) && scalar(old) && scalar(value));
 }
 
 /**

@@ -1,11 +1,13 @@
+import { multiCropConfig } from '@selfsup/augment-multicrop';
 import { VIT_ARCHITECTURES, vitConfig } from '@selfsup/backbone-vit';
 import { pickNamed, SslError } from '@selfsup/core';
 import { DINO_PRESETS } from '../dino/presets.js';
 import { DINOV2_PRESETS } from '../dinov2/presets.js';
+import { DISTILL_PRESETS } from '../distill/presets.js';
 import { SIMDINO_PRESETS } from '../simdino/presets.js';
 import { SIMDINOV2_PRESETS } from '../simdinov2/presets.js';
 import { mergeConfig, type Overrides } from './merge.js';
-import type { Preset, RecipeConfig, SecondGenerationConfig } from './types.js';
+import type { LearningRateRule, Preset, RecipeConfig, SecondGenerationConfig, TeacherPolicy } from './types.js';
 
 /** Recipes by name, with the presets each knows and the one taken when none is named. */
 export const RECIPES: Readonly<
@@ -15,6 +17,7 @@ export const RECIPES: Readonly<
   dino: { presets: DINO_PRESETS, defaultPreset: 'imagenet-vits16' },
   dinov2: { presets: DINOV2_PRESETS, defaultPreset: 'imagenet-vitl16-short' },
   simdinov2: { presets: SIMDINOV2_PRESETS, defaultPreset: 'imagenet-vitl16' },
+  distill: { presets: DISTILL_PRESETS, defaultPreset: 'single-gpu' },
 };
 
 /** Keys a preset may leave out. */
@@ -22,6 +25,8 @@ const OPTIONAL_KEYS = {
   '': ['patchHead'],
   length: ['stepsPerEpoch', 'steps', 'epochs', 'warmupSteps', 'warmupEpochs'],
   backbone: Object.keys(vitConfig('vit_tiny')),
+  // Of a frozen teacher, filled in when it is read.
+  'teacher.backbone': Object.keys(vitConfig('vit_tiny')),
 };
 
 export interface ResolveOptions {
@@ -47,6 +52,7 @@ export function resolveConfig({ recipe, preset, overrides = [] }: ResolveOptions
   let config = chosen.config;
   for (const layer of overrides) config = mergeConfig(where, config, layer, OPTIONAL_KEYS);
   const names = (key: string): boolean => overrides.some((layer) => layer[key] !== undefined);
+  checkCounts(where, config);
   if (names('batchSize') && !names('groups')) {
     config = { ...config, groups: groupsOfSameSize(chosen.config, config.batchSize) };
   }
@@ -65,27 +71,61 @@ function groupsOfSameSize({ batchSize, groups }: RecipeConfig, newBatchSize: num
   return most;
 }
 
+const refusal = (where: string, expected: string, got: unknown, fix: string): SslError =>
+  new SslError('BAD_OPTION', { where, expected, got: String(got), fix, details: { expected, got: String(got) } });
+
+/** Whole numbers and ranges that need no other setting to be judged. */
+function checkCounts(where: string, config: RecipeConfig): void {
+  const { batchSize, groups, accumulate, log, maxBadFraction, seed, optimizer } = config;
+  const positive = { batchSize, groups, accumulate, ...prefixed('log', log) };
+  for (const [key, value] of Object.entries(positive)) {
+    if (!Number.isInteger(value) || value < 1)
+      throw refusal(where, `${key} as a whole number of at least 1`, value, 'use 1 or more');
+  }
+  if (!Number.isSafeInteger(seed))
+    throw refusal(where, 'seed as a whole number up to 2^53', seed, 'use for example --seed 0');
+  if (!(maxBadFraction >= 0 && maxBadFraction <= 1))
+    throw refusal(where, 'maxBadFraction in 0..1', maxBadFraction, 'use 0.05');
+  const { rule, ...numbers } = optimizer;
+  if (!(RULES as readonly string[]).includes(rule))
+    throw refusal(where, `optimizer.rule ${RULES.join(', ')}`, rule, 'use none');
+  for (const [key, value] of Object.entries(prefixed('optimizer', numbers))) {
+    if (!Number.isFinite(value) || value < 0)
+      throw refusal(where, `${key} as a number of at least 0`, value, 'see the presets for usual values');
+  }
+}
+
+const prefixed = <T>(prefix: string, values: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [`${prefix}.${key}`, value]));
+
+/** Momentum of the teacher as a share of what it keeps. */
+function checkMomentum(where: string, { momentum, momentumEnd }: { momentum: number; momentumEnd: number }): void {
+  for (const [key, value] of Object.entries({ momentum, momentumEnd })) {
+    if (!(value >= 0 && value <= 1))
+      throw refusal(where, `teacher.${key} in 0..1`, value, 'use a momentum such as 0.996');
+  }
+}
+
 function checkConfig(where: string, config: RecipeConfig): void {
   const refuse = (expected: string, got: string, fix: string): never => {
-    throw new SslError('BAD_OPTION', { where, expected, got, fix, details: { expected, got } });
+    throw refusal(where, expected, got, fix);
   };
   const { batchSize, groups, accumulate, backbone, crops, arch } = config;
-  if (!Number.isInteger(batchSize) || batchSize < 1)
-    refuse('batchSize of at least 1', `${batchSize}`, 'set --batch-size');
-  if (!Number.isInteger(groups) || groups < 1 || batchSize % groups !== 0) {
+  if (batchSize % groups !== 0) {
     refuse(
       `batchSize divisible by groups (${groups})`,
       `${batchSize}`,
       `use --batch-size ${Math.max(1, Math.round(batchSize / groups)) * groups} or --groups 1`,
     );
   }
-  if (!Number.isInteger(accumulate) || accumulate < 1 || batchSize % accumulate !== 0) {
+  if (batchSize % accumulate !== 0) {
     refuse(
       `batchSize divisible by accumulate (${accumulate})`,
       `${batchSize}`,
       'use an --accumulate that divides --batch-size',
     );
   }
+  multiCropConfig(crops);
   if (crops.global.views.length !== 2)
     refuse('two global views', `${crops.global.views.length}`, 'list two entries in crops.global.views');
   const full = vitConfig(arch, backbone);
@@ -108,13 +148,29 @@ function checkConfig(where: string, config: RecipeConfig): void {
       );
     }
   }
+  const { everySteps, images } = config.probe;
+  if (everySteps !== 'auto' && !(Number.isInteger(everySteps) && everySteps >= 0))
+    refuse(
+      'probe.everySteps "auto", or a whole number of steps (0: never)',
+      `${everySteps}`,
+      'leave --probe-every out',
+    );
+  if (!Number.isInteger(images) || images < 3)
+    refuse('probe.images of at least 3', `${images}`, 'leave --probe-images out, or turn it off with --probe-every 0');
+  if (config.recipe === 'distill') {
+    const { clsWeight, patchWeight } = config.loss;
+    if (!(clsWeight >= 0 && patchWeight >= 0 && clsWeight + patchWeight > 0))
+      refuse(
+        'loss.clsWeight and loss.patchWeight of at least 0, one above',
+        `${clsWeight}, ${patchWeight}`,
+        'use 1, 1',
+      );
+    return;
+  }
+  checkMomentum(where, config.teacher);
   if ('masks' in config) checkMasks(where, config);
-  const words = {
-    policy: ['ema', 'student-stopgrad', 'none'],
-    rule: ['linear-per-256', 'sqrt-per-1024', 'none'],
-  } as const;
-  if (!(words.policy as readonly string[]).includes(config.teacher.policy))
-    refuse(`teacher.policy ${words.policy.join(', ')}`, config.teacher.policy, 'use ema');
+  if (!(POLICIES as readonly string[]).includes(config.teacher.policy))
+    refuse(`teacher.policy ${POLICIES.join(', ')}`, config.teacher.policy, 'use ema');
   // Cross entropies take targets as constants, and parts of a step know the targets of the others as numbers only.
   if (config.teacher.policy === 'none' && (config.recipe === 'dino' || accumulate > 1))
     refuse(
@@ -122,9 +178,10 @@ function checkConfig(where: string, config: RecipeConfig): void {
       `${config.recipe}, accumulate ${accumulate}`,
       'use student-stopgrad',
     );
-  if (!(words.rule as readonly string[]).includes(config.optimizer.rule))
-    refuse(`optimizer.rule ${words.rule.join(', ')}`, config.optimizer.rule, 'use none');
 }
+
+const POLICIES: readonly TeacherPolicy[] = ['ema', 'student-stopgrad', 'none'];
+const RULES: readonly LearningRateRule[] = ['linear-per-256', 'sqrt-per-1024', 'none'];
 
 /** Blocks are smaller than the grid and have four patches or more. */
 const SMALLEST_MASKED_GRID = 3;

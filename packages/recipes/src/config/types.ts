@@ -98,6 +98,14 @@ export interface PrototypeHeadConfig extends HeadConfig {
   readonly freezeEpochs: number;
 }
 
+/** Accuracy of frozen features on a fixed sample of labelled pictures, measured while training. */
+export interface ProbeConfig {
+  /** `auto`: as often as costs next to nothing (see `probeInterval`); 0: never. */
+  readonly everySteps: number | 'auto';
+  /** Pictures of the sample, a third of them held out. */
+  readonly images: number;
+}
+
 /** What every recipe is configured by; plain JSON, stored as `config.json`. */
 export interface CommonConfig {
   /** Name of the preset it started from. */
@@ -106,7 +114,6 @@ export interface CommonConfig {
   /** Changes to the architecture: image and patch size, stochastic depth, ... */
   readonly backbone: Partial<VitConfig>;
   readonly crops: MultiCropConfig;
-  readonly teacher: { readonly policy: TeacherPolicy; readonly momentum: number; readonly momentumEnd: number };
   readonly optimizer: OptimizerConfig;
   readonly length: LengthConfig;
   /** Images of a step, all groups together. */
@@ -121,26 +128,32 @@ export interface CommonConfig {
     readonly checkpointEverySteps: number;
     readonly keepCheckpoints: number;
   };
+  readonly probe: ProbeConfig;
   /** Share of unreadable files above which a run stops. */
   readonly maxBadFraction: number;
 }
 
+/** What recipes have in common whose teacher is made of the student. */
+export interface SelfDistillationConfig extends CommonConfig {
+  readonly teacher: { readonly policy: TeacherPolicy; readonly momentum: number; readonly momentumEnd: number };
+}
+
 /** SimDINO: alignment of views against the coding rate of their features. */
-export interface SimDinoConfig extends CommonConfig {
+export interface SimDinoConfig extends SelfDistillationConfig {
   readonly recipe: 'simdino';
   readonly head: HeadConfig;
   readonly loss: CodingRateLossConfig;
 }
 
 /** DINO: cross entropy between centred, sharpened teacher prototypes and the student's. */
-export interface DinoConfig extends CommonConfig {
+export interface DinoConfig extends SelfDistillationConfig {
   readonly recipe: 'dino';
   readonly head: PrototypeHeadConfig;
   readonly loss: DinoLossConfig;
 }
 
 /** What the recipes of the second generation add: masked patches, a head for them, learning rates by layer. */
-export interface MaskedConfig extends CommonConfig {
+export interface MaskedConfig extends SelfDistillationConfig {
   readonly optimizer: LayerwiseOptimizerConfig;
   readonly masks: MaskConfig;
 }
@@ -163,6 +176,27 @@ export interface SimDinoV2Config extends MaskedConfig {
   readonly loss: SimDinoV2LossConfig;
 }
 
+/** A frozen backbone to learn from. */
+export interface FrozenTeacherConfig {
+  /** Checkpoint folder or safetensors file; empty until a teacher is chosen. */
+  readonly path: string;
+  /** SHA-256 of its weights; empty until it has been read. */
+  readonly sha256: string;
+  /** Its architecture; empty until it has been read. */
+  readonly backbone: Partial<VitConfig>;
+}
+
+/** Distillation: a frozen backbone's CLS and patch tokens, learned by a smaller one on the same views. */
+export interface DistillConfig extends CommonConfig {
+  readonly recipe: 'distill';
+  readonly teacher: FrozenTeacherConfig;
+  readonly loss: {
+    /** Weights of the terms: CLS tokens, patch tokens. */
+    readonly clsWeight: number;
+    readonly patchWeight: number;
+  };
+}
+
 /** Recipes that learn from CLS tokens alone. */
 export type FirstGenerationConfig = SimDinoConfig | DinoConfig;
 
@@ -170,7 +204,7 @@ export type FirstGenerationConfig = SimDinoConfig | DinoConfig;
 export type SecondGenerationConfig = DinoV2Config | SimDinoV2Config;
 
 /** A complete description of a run. */
-export type RecipeConfig = FirstGenerationConfig | SecondGenerationConfig;
+export type RecipeConfig = FirstGenerationConfig | SecondGenerationConfig | DistillConfig;
 
 /** What a preset says about itself. */
 export interface Preset {

@@ -21,7 +21,7 @@ export function dinoMethod({ loss, head }: Pick<DinoConfig, 'loss' | 'head'>): M
       teacherTemperature: Float32Array.of(perEpoch(perEpochTemperature, stepsPerEpoch)(step)),
     }),
     terms: [],
-    perImage: true,
+    separable: 'images',
     diagnosed: 'cls',
     objective: ({ student, teacher }, state, batch) => {
       const targets = softmaxTargets(stopGradient(teacher), state[CENTER], batch['teacherTemperature'] as tf.Scalar);

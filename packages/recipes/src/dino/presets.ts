@@ -35,6 +35,7 @@ const vanilla: DinoConfig = {
   accumulate: 1,
   seed: 0,
   log: { everySteps: 10, checkpointEverySteps: 1000, keepCheckpoints: 2 },
+  probe: { everySteps: 'auto', images: 1200 },
   maxBadFraction: 0.05,
 };
 

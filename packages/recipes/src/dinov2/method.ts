@@ -10,7 +10,7 @@ import {
 } from '@selfsup/ema-distill';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DinoV2Config } from '../config/types.js';
-import type { MaskedMethod, MaskedViews, StudentOutputs } from '../second-generation/method.js';
+import { givenFactors, type MaskedMethod, type MaskedViews, type StudentOutputs } from '../second-generation/method.js';
 
 const CLS_CENTER = 'center.cls';
 const PATCH_CENTER = 'center.patch';
@@ -31,16 +31,19 @@ export function dinov2Method({
   const targetsOf = (
     { teacher: { cls, patches }, weights }: MaskedViews,
     state: NamedTensors,
-    temperature: tf.Tensor,
+    batch: NamedTensors,
   ): { cls: tf.Tensor; patches: tf.Tensor } =>
     centred
       ? {
-          cls: softmaxTargets(cls, state[CLS_CENTER], temperature),
-          patches: softmaxTargets(patches, state[PATCH_CENTER], temperature),
+          cls: softmaxTargets(cls, state[CLS_CENTER], batch['teacherTemperature']),
+          patches: softmaxTargets(patches, state[PATCH_CENTER], batch['teacherTemperature']),
         }
       : {
-          cls: sinkhornTargets(cls, temperature),
-          patches: sinkhornTargets(patches, temperature, { rows: weights }),
+          cls: sinkhornTargets(cls, batch['teacherTemperature'], givenFactors('cls', batch)),
+          patches: sinkhornTargets(patches, batch['teacherTemperature'], {
+            rows: weights,
+            ...givenFactors('patches', batch),
+          }),
         };
   /** Sum over the two global views. */
   const spreading = ({ tokens }: StudentOutputs): tf.Scalar => {
@@ -60,11 +63,13 @@ export function dinov2Method({
     batch: { teacherTemperature: { shape: [], dtype: 'f32' } },
     scalars: (step, { teacherTemperature }) => ({ teacherTemperature: Float32Array.of(teacherTemperature(step)) }),
     learnsFrom: koleoWeight === 0 ? ['cls', 'patches'] : ['cls', 'patches', 'tokens'],
+    separable: koleoWeight === 0 ? 'images' : 'groups',
+    jointTargets: !centred,
     terms: [],
     diagnosed: 'tokens',
     objective: (views, state, batch) => {
       const { student, weights } = views;
-      const targets = targetsOf(views, state, batch['teacherTemperature']);
+      const targets = targetsOf(views, state, batch);
       const image = dinov2ClsLoss({ student: student.cls, targets: targets.cls, studentTemperature });
       const patch = ibotLoss({
         student: student.patches,
@@ -92,9 +97,15 @@ export function dinov2Method({
     },
     ...(centred
       ? {
-          nextState: (teacher, centerWeights, state) => ({
-            [CLS_CENTER]: updateCenter(state[CLS_CENTER], teacher.cls, loss.centerMomentum),
-            [PATCH_CENTER]: updateCenter(state[PATCH_CENTER], teacher.patches, loss.centerMomentum, centerWeights),
+          nextState: ({ cls, patches, masked }, state) => ({
+            [CLS_CENTER]: updateCenter(state[CLS_CENTER], cls, loss.centerMomentum),
+            // A batch without any mask leaves the centre as it is.
+            [PATCH_CENTER]: updateCenter(
+              state[PATCH_CENTER],
+              patches,
+              loss.centerMomentum,
+              tf.cast(tf.greater(masked, 0), 'float32'),
+            ),
           }),
         }
       : {}),

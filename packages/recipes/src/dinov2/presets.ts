@@ -44,6 +44,7 @@ const short: DinoV2Config = {
   accumulate: 1,
   seed: 0,
   log: { everySteps: 10, checkpointEverySteps: 1000, keepCheckpoints: 2 },
+  probe: { everySteps: 'auto', images: 1200 },
   maxBadFraction: 0.05,
 };
 

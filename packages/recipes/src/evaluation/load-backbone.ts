@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { vit, vitConfig, VIT_ARCHITECTURES, VIT_FLAVOURS, type Vit, type VitConfig } from '@selfsup/backbone-vit';
 import { compareParameters, loadCheckpoint, normalizeCheckpointNames, selectParameters } from '@selfsup/checkpoint';
 import { SslError, type HostTensor, type Specs } from '@selfsup/core';
@@ -9,6 +10,8 @@ export interface LoadedBackbone {
   readonly weights: Record<string, HostTensor>;
   /** Which network it was: EMA teacher, student, or a file with a backbone alone. */
   readonly from: 'teacher' | 'student' | 'file';
+  /** Checkpoint folder or file it was read from. */
+  readonly source: string;
   /** Number of steps trained, where the checkpoint says. */
   readonly step: number | undefined;
   readonly notes: readonly string[];
@@ -76,12 +79,12 @@ export async function loadBackbone(path: string, { from }: LoadBackboneOptions =
     const backbone = vit(vitConfig(config.arch, config.backbone));
     const weights = selectParameters(await checkpoint.read(prefix), prefix);
     compareParameters(backbone.parameterSpecs(), weights, { source: path });
-    return { backbone, weights, from: network, step: manifest.step, notes };
+    return { backbone, weights, from: network, source: dirname(checkpoint.path), step: manifest.step, notes };
   }
   const all = await checkpoint.read();
   const { names } = normalizeCheckpointNames(Object.keys(all), from === undefined ? {} : { from });
   const weights = Object.fromEntries(Object.entries(names).map(([was, is]) => [is, all[was]]));
   const backbone = vit(configFromShapes(weights));
   compareParameters(backbone.parameterSpecs(), weights, { source: path });
-  return { backbone, weights, from: 'file', step: undefined, notes };
+  return { backbone, weights, from: 'file', source: checkpoint.path, step: undefined, notes };
 }

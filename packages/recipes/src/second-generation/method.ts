@@ -1,8 +1,10 @@
 import type { NamedTensors } from '@selfsup/compile';
 import type { HostArrays, Specs } from '@selfsup/core';
+import type { SinkhornFactors } from '@selfsup/ema-distill';
 import type { Dinov2Schedules } from '@selfsup/optim';
 import type * as tf from '@tensorflow/tfjs-core';
-import type { Objective } from '../training/method.js';
+import type { Objective, Separable } from '../training/method.js';
+import { under } from '../training/networks.js';
 
 /** What the student makes of a batch of n images. A type alias, so that it is a record of tensors for `tf.tidy`. */
 export type StudentOutputs = {
@@ -30,6 +32,29 @@ export interface MaskedViews {
   readonly weights: tf.Tensor1D;
 }
 
+/** Means of the teacher's outputs over a batch, for what a method remembers. */
+export type TeacherMeans = {
+  /** `[1, K]`. */
+  readonly cls: tf.Tensor2D;
+  /** `[1, K']`, weighed as `maskedPatches` says; zeros where nothing is masked. */
+  readonly patches: tf.Tensor2D;
+  /** `[1]`: sum of these weights, 1 or 0. */
+  readonly masked: tf.Tensor1D;
+};
+
+/** Kinds of teacher outputs. */
+export const OUTPUT_KINDS = ['cls', 'patches'] as const;
+export type OutputKind = (typeof OUTPUT_KINDS)[number];
+
+/** Prefix of what Sinkhorn-Knopp found for a kind of outputs, in the batch of a part. */
+export const sinkhornPrefix = (kind: OutputKind): string => `sinkhorn.${kind}.`;
+
+/** Factors that were found on all images; undefined where the batch is all there is. */
+export function givenFactors(kind: OutputKind, batch: NamedTensors): { readonly factors?: SinkhornFactors } {
+  const factors = under(sinkhornPrefix(kind), batch);
+  return Object.keys(factors).length === 0 ? {} : { factors: factors as SinkhornFactors };
+}
+
 /** What sets DINOv2 and SimDINOv2 apart inside the same training step. Everything in it is pure. */
 export interface MaskedMethod {
   /** Extra state, e.g. `center.cls`, zero at the start. */
@@ -43,12 +68,14 @@ export interface MaskedMethod {
   /** Names of the parts whose gradients are weighed against each other in the log; none: nothing is weighed. */
   readonly terms: readonly string[];
   objective(views: MaskedViews, state: NamedTensors, batch: NamedTensors): Objective;
+  /** Extra state after a step. Left out: there is none. */
+  nextState?(means: TeacherMeans, state: NamedTensors): NamedTensors;
+  readonly separable: Separable;
   /**
-   * Extra state after a step. Left out: there is none.
-   *
-   * @param centerWeights - `[M]`: weights of the patches' mean, see `maskedPatches`
+   * Whether targets come from a look at the teacher's outputs of all images (Sinkhorn-Knopp). The objective of a part
+   * then takes its findings from the batch, see {@link givenFactors}.
    */
-  nextState?(teacher: TeacherOutputs, centerWeights: tf.Tensor1D, state: NamedTensors): NamedTensors;
+  readonly jointTargets: boolean;
   /** Features the log looks at: head outputs, or CLS tokens where outputs are thousands of logits. */
   readonly diagnosed: 'cls' | 'tokens';
 }

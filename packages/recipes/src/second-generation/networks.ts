@@ -1,6 +1,6 @@
 import { vit, vitConfig } from '@selfsup/backbone-vit';
 import { Rng } from '@selfsup/core';
-import { projectionHead, type ProjectionHead } from '@selfsup/ema-distill';
+import { projectionHead, prototypeLogits, type ProjectionHead } from '@selfsup/ema-distill';
 import { dinov2ParameterRule, parameterGroups } from '@selfsup/optim';
 import type { HeadConfig, PrototypeHeadConfig, SecondGenerationConfig } from '../config/types.js';
 import { prefixed, under, type TrainedNetworks } from '../training/networks.js';
@@ -71,4 +71,25 @@ export function applyHead(
   rows: Parameters<ProjectionHead['apply']>[1],
 ): ReturnType<ProjectionHead['apply']> {
   return head.apply(under(`${name}.`, parameters), rows);
+}
+
+/** What a head gives before its prototypes: rows of length 1. */
+export function headFeatures(
+  { name, head }: NamedHead,
+  parameters: NamedTensors,
+  rows: Parameters<ProjectionHead['apply']>[1],
+): ReturnType<ProjectionHead['apply']> {
+  const { prototypes, ...config } = head.config;
+  void prototypes;
+  return projectionHead(config).apply(under(`${name}.`, parameters), rows);
+}
+
+/** The rest of {@link applyHead}: logits of such features. */
+export function headLogits(
+  { name }: NamedHead,
+  parameters: NamedTensors,
+  features: Parameters<ProjectionHead['apply']>[1],
+): ReturnType<ProjectionHead['apply']> {
+  const layer = under(`${name}.last_layer.`, parameters);
+  return prototypeLogits(features, layer['weight_v'], layer['weight_g']);
 }

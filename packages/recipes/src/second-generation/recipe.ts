@@ -2,26 +2,14 @@ import { drawBlockMasks } from '@selfsup/augment-multicrop';
 import { drawSubsets } from '@selfsup/backbone-vit';
 import { Rng, type HostArrays } from '@selfsup/core';
 import type { SecondGenerationConfig } from '../config/types.js';
-import { dinov2Method } from '../dinov2/method.js';
-import { simdinov2Method } from '../simdinov2/method.js';
 import type { Recipe } from '../training/recipe.js';
 import { accumulatedMaskedProgram } from './accumulation.js';
 import { blockMaskOptions, maskArrays } from './masked-rows.js';
-import type { MaskedMethod } from './method.js';
+import { maskedMethodOf } from './methods.js';
 import { buildMaskedNetworks } from './networks.js';
 import { maskedScalars, maskedSchedules } from './schedules.js';
 import { maskedBatchSpecs, maskedDistillationStep, maskedStateSpecs, type MaskedDistillation } from './step.js';
-import { viewCounts } from './subsets.js';
-
-/** The method of a recipe that learns from masked patches too. */
-export function maskedMethodOf(config: SecondGenerationConfig): MaskedMethod {
-  switch (config.recipe) {
-    case 'dinov2':
-      return dinov2Method(config);
-    case 'simdinov2':
-      return simdinov2Method(config);
-  }
-}
+import { viewCounts } from '../training/crops.js';
 
 /** DINOv2 and SimDINOv2. @throws SslError `UNKNOWN_NAME` or `BAD_OPTION` */
 export function maskedDistillationRecipe(config: SecondGenerationConfig): Recipe {
@@ -32,6 +20,7 @@ export function maskedDistillationRecipe(config: SecondGenerationConfig): Recipe
     config,
     networks,
     state: maskedStateSpecs(options),
+    frozen: {},
     batch: maskedBatchSpecs(options),
     step: maskedDistillationStep(options),
     gradientNames: networks.modules,

@@ -3,13 +3,13 @@ import type { Specs } from '@selfsup/core';
 import { clipScalesPerModule } from '@selfsup/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { SecondGenerationConfig } from '../config/types.js';
-import { normalizeCrops } from '../training/crops.js';
+import { normalizeCrops, pixelSpecs } from '../training/crops.js';
 import { under } from '../training/networks.js';
 import { networkStateSpecs, trainedNames, updateBatchSpecs, updateNetworks } from '../training/update.js';
 import { maskSpecs, takeMasked } from './masked-rows.js';
-import type { MaskedMethod, StudentOutputs, TeacherOutputs } from './method.js';
+import type { MaskedMethod, StudentOutputs, TeacherMeans, TeacherOutputs } from './method.js';
 import { applyHead, type MaskedNetworks } from './networks.js';
-import { subsetsOf, subsetSpecs, viewCounts } from './subsets.js';
+import { subsetsOf, subsetSpecs } from './subsets.js';
 
 export interface MaskedDistillation {
   readonly config: SecondGenerationConfig;
@@ -18,22 +18,34 @@ export interface MaskedDistillation {
 }
 
 /** Rows of CLS tokens, crop-major, as `[crops, n, width]`. */
-const perView = (rows: tf.Tensor2D, images: number): tf.Tensor3D =>
+export const perView = (rows: tf.Tensor2D, images: number): tf.Tensor3D =>
   tf.reshape(rows, [rows.shape[0] / images, images, rows.shape[1]]);
 
-/** The teacher on the unmasked global views; without a teacher of its own the student, whose outputs are constants. */
-export function teacherOutputs(
-  { config, networks }: MaskedDistillation,
-  state: NamedTensors,
+/** Parameters of the teacher; without a teacher of its own those of the student, whose outputs are constants. */
+export const teacherPrefix = ({ config }: MaskedDistillation): string =>
+  config.teacher.policy === 'ema' ? 'teacher.' : 'student.';
+
+/** Tokens of the teacher on the unmasked global views: CLS, and the patches the student has masked. */
+export function teacherTokens(
+  { networks }: MaskedDistillation,
+  parameters: NamedTensors,
   batch: NamedTensors,
-): TeacherOutputs {
-  const { backbone, clsHead, patchHead } = networks;
-  const parameters = under(config.teacher.policy === 'ema' ? 'teacher.' : 'student.', state);
-  const images = normalizeCrops(batch['crops.global']);
-  const { cls, patches } = backbone.apply(under('backbone.', parameters), images);
+): { readonly cls: tf.Tensor2D; readonly patches: tf.Tensor2D } {
+  const { cls, patches } = networks.backbone.apply(
+    under('backbone.', parameters),
+    normalizeCrops(batch['crops.global']),
+  );
+  return { cls, patches: takeMasked(patches, batch) };
+}
+
+/** What the teacher makes of the unmasked global views. */
+export function teacherOutputs(options: MaskedDistillation, state: NamedTensors, batch: NamedTensors): TeacherOutputs {
+  const { clsHead, patchHead } = options.networks;
+  const parameters = under(teacherPrefix(options), state);
+  const { cls, patches } = teacherTokens(options, parameters, batch);
   return {
-    cls: perView(applyHead(clsHead, parameters, cls), images.shape[0] / 2),
-    patches: applyHead(patchHead, parameters, takeMasked(patches, batch)),
+    cls: perView(applyHead(clsHead, parameters, cls), cls.shape[0] / 2),
+    patches: applyHead(patchHead, parameters, patches),
   };
 }
 
@@ -130,6 +142,45 @@ export function updateClipped(
   return updateNetworks(config, networks, gradients, clipped, networks.modules, loss, state, batch);
 }
 
+/** Means over a batch, or their share of one: parts whose weights are those of the whole add up. */
+export function teacherMeans({ cls, patches }: TeacherOutputs, centerWeights: tf.Tensor1D): TeacherMeans {
+  const [views, images, width] = cls.shape;
+  return {
+    cls: tf.mean(tf.reshape(cls, [views * images, width]), 0, true),
+    patches: tf.matMul(tf.reshape(centerWeights, [1, -1]), patches),
+    masked: tf.reshape(tf.sum(centerWeights), [1]),
+  };
+}
+
+/**
+ * Loss, gradients and the numbers for the log of a batch, or of a part of it that stands alone.
+ *
+ * @param teacher - the teacher's outputs where they are known already
+ */
+export function batchGradients(
+  options: MaskedDistillation,
+  state: NamedTensors,
+  batch: NamedTensors,
+  teacher = teacherOutputs(options, state, batch),
+): { readonly gradients: NamedTensors; readonly metrics: NamedTensors; readonly means: TeacherMeans } {
+  const { method } = options;
+  const weights = batch['patches.weights'] as tf.Tensor1D;
+  let parts: NamedTensors = {};
+  const { loss, gradients, student } = studentGradients(options, state, batch, (outputs) => {
+    const objective = method.objective({ student: outputs, teacher, weights }, state, batch);
+    parts = Object.fromEntries(Object.entries(objective.parts).map(([name, part]) => [name, tf.keep(part)]));
+    return objective.loss;
+  });
+  const metrics = {
+    loss,
+    ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, tf.clone(part)])),
+    ...diagnostics(options, student, teacher, state, batch),
+  };
+  const means = teacherMeans(teacher, batch['patches.centerWeights'] as tf.Tensor1D);
+  tf.dispose([parts, student]);
+  return { gradients, metrics, means };
+}
+
 /**
  * One training step of DINOv2 or SimDINOv2 (`SSLMetaArch.forward_backward` and the loop around it): teacher on unmasked
  * global views; student on masked global and unmasked local ones; losses of CLS tokens and of masked patches; clipping
@@ -143,29 +194,12 @@ export function updateClipped(
 export function maskedDistillationStep(options: MaskedDistillation): Step {
   const { method } = options;
   return (state, batch) => {
-    const teacher = teacherOutputs(options, state, batch);
-    const weights = batch['patches.weights'] as tf.Tensor1D;
-    let parts: NamedTensors = {};
-    const { loss, gradients, student } = studentGradients(options, state, batch, (outputs) => {
-      const objective = method.objective({ student: outputs, teacher, weights }, state, batch);
-      parts = Object.fromEntries(Object.entries(objective.parts).map(([name, part]) => [name, tf.keep(part)]));
-      return objective.loss;
-    });
-    const update = updateClipped(options, gradients, loss, state, batch);
-    const result = {
-      state: {
-        ...update.state,
-        ...method.nextState?.(teacher, batch['patches.centerWeights'] as tf.Tensor1D, state),
-      },
-      metrics: {
-        loss,
-        ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, tf.clone(part)])),
-        ...diagnostics(options, student, teacher, state, batch),
-        ...update.metrics,
-      },
+    const { gradients, metrics, means } = batchGradients(options, state, batch);
+    const update = updateClipped(options, gradients, metrics['loss'], state, batch);
+    return {
+      state: { ...update.state, ...method.nextState?.(means, state) },
+      metrics: { ...metrics, ...update.metrics },
     };
-    tf.dispose([parts, student]);
-    return result;
   };
 }
 
@@ -180,15 +214,11 @@ export function maskedViewSpecs(
   images: number,
   pixels: 'u8' | 'f32' = 'u8',
 ): Specs {
-  const { channels } = networks.backbone.config;
-  const crops = Object.entries(viewCounts(config)).map(([kind, views]): [string, Specs[string]] => {
-    const size = kind === 'global' ? config.crops.global.size : config.crops.local.size;
-    return [`crops.${kind}`, { shape: [views * images, size, size, channels], dtype: pixels }];
-  });
+  const backbone = networks.backbone.config;
   return {
-    ...Object.fromEntries(crops),
+    ...pixelSpecs(config, backbone.channels, images, pixels),
     ...maskSpecs(config, images),
-    ...subsetSpecs(config, networks.backbone.config, images),
+    ...subsetSpecs(config, backbone, images),
   };
 }
 

@@ -3,12 +3,8 @@ import type { NamedTensors } from '@selfsup/compile';
 import type { HostArrays, Specs } from '@selfsup/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { SecondGenerationConfig } from '../config/types.js';
+import { viewCounts } from '../training/crops.js';
 import { under } from '../training/networks.js';
-
-/** Kinds of views and how many of each an image has. */
-export function viewCounts({ crops }: SecondGenerationConfig): Record<string, number> {
-  return { global: 2, ...(crops.local.count > 0 ? { local: crops.local.count } : {}) };
-}
 
 /** Blocks with stochastic depth and how many rows of a kind's views each computes, all groups together. */
 function chosenRows(config: SecondGenerationConfig, backbone: VitConfig, views: number): Map<string, number> {

@@ -1,4 +1,4 @@
-import { MULTI_CROP_PRESETS } from '@selfsup/augment-multicrop';
+import { MULTI_CROP_PRESETS, multiCropConfig } from '@selfsup/augment-multicrop';
 import type { Preset, SimDinoConfig } from '../config/types.js';
 import { smallCrops } from '../config/small-crops.js';
 
@@ -13,7 +13,8 @@ const published: SimDinoConfig = {
   arch: 'vit_base',
   backbone: { imageSize: 224, patchSize: 16, dropPathRate: 0.1 },
   head: { layers: 3, hiddenWidth: 2048, width: 256 },
-  crops: MULTI_CROP_PRESETS.simdino,
+  // The code's default is eight local crops; the published command asks for ten.
+  crops: multiCropConfig('simdino', { local: { count: 10 } }),
   loss: {
     codingRateEps: 0.05,
     compressionWeight: 1,
@@ -39,6 +40,7 @@ const published: SimDinoConfig = {
   accumulate: 1,
   seed: 0,
   log: { everySteps: 10, checkpointEverySteps: 1000, keepCheckpoints: 2 },
+  probe: { everySteps: 'auto', images: 1200 },
   maxBadFraction: 0.05,
 };
 
@@ -52,19 +54,20 @@ const small = {
 /** SimDINO's named settings. */
 export const SIMDINO_PRESETS: Readonly<Record<string, Preset>> = {
   demo: {
-    source: `${OURS}: a tiny network on 32-pixel pictures, for a few minutes on a laptop`,
+    source: `${OURS}: a tiny network on 24-pixel pictures, for a few minutes on a laptop`,
     config: {
       ...published,
       ...small,
       preset: 'demo',
       arch: 'vit_tiny',
-      backbone: { imageSize: 32, patchSize: 8, width: 192, depth: 4, heads: 3, dropPathRate: 0 },
-      crops: smallCrops(MULTI_CROP_PRESETS.simdino, 32, 16, 4, [0.1, 0.4]),
+      backbone: { imageSize: 24, patchSize: 4, width: 128, depth: 4, heads: 4, dropPathRate: 0 },
+      head: { layers: 3, hiddenWidth: 512, width: 64 },
+      crops: smallCrops(MULTI_CROP_PRESETS.simdino, 24, 12, 4, [0.1, 0.4]),
       loss: { ...published.loss, codingRateEps: 0.1 },
-      teacher: { policy: 'ema', momentum: 0.99, momentumEnd: 1 },
-      optimizer: { ...small.optimizer, learningRate: 4e-4, weightDecayEnd: 0.04 },
-      length: { steps: 300, warmupSteps: 20 },
-      batchSize: 128,
+      teacher: { policy: 'ema', momentum: 0.97, momentumEnd: 1 },
+      optimizer: { ...small.optimizer, learningRate: 1e-3, weightDecayEnd: 0.04 },
+      length: { steps: 340, warmupSteps: 30 },
+      batchSize: 64,
     },
   },
   'cifar-tiny': {

@@ -4,19 +4,25 @@ import type { SimDinoV2Config } from '../config/types.js';
 import type { MaskedMethod } from '../second-generation/method.js';
 
 /** SimDINOv2's loss: SimDINO's for CLS tokens, with plain dot products, and the alignment of masked patches. */
-export function simdinov2Method({ loss, groups }: Pick<SimDinoV2Config, 'loss' | 'groups'>): MaskedMethod {
+export function simdinov2Method({
+  loss,
+  groups,
+  batchSize: referenceBatch,
+}: Pick<SimDinoV2Config, 'loss' | 'groups' | 'batchSize'>): MaskedMethod {
   const { clsWeight, patchWeight, ...codingRate } = loss;
   return {
     state: {},
     batch: {},
     scalars: () => ({}),
     learnsFrom: ['cls', 'patches'],
+    separable: loss.covariance === 'per-group' ? 'groups' : 'batch',
+    jointTargets: false,
     terms: ['compression', 'expansion'],
     diagnosed: 'cls',
     objective: ({ student, teacher, weights }) => {
       const image = simDinoLoss(
         { student: student.cls, teacher: teacher.cls },
-        { ...codingRate, similarity: 'dot', groups },
+        { ...codingRate, similarity: 'dot', groups, referenceBatch },
       );
       const patch = patchCosineLoss({
         student: student.patches,

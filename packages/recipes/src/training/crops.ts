@@ -1,6 +1,10 @@
 import { IMAGENET_STATISTICS } from '@selfsup/augment-multicrop';
-import * as tf from '@tensorflow/tfjs-core';
+import { drawKeepMasks, dropPathRates, type VitConfig } from '@selfsup/backbone-vit';
 import type { NamedTensors } from '@selfsup/compile';
+import { Rng, type HostArrays, type Specs } from '@selfsup/core';
+import * as tf from '@tensorflow/tfjs-core';
+import type { CommonConfig } from '../config/types.js';
+import { sliceImages } from './image-rows.js';
 import type { Networks } from './networks.js';
 import { under } from './networks.js';
 
@@ -27,6 +31,76 @@ export function cropSets(batch: NamedTensors): CropSet[] {
     const keep = under(`keep.${kind}.`, batch) as Record<string, tf.Tensor2D>;
     return [{ images: normalizeCrops(crops), ...(Object.keys(keep).length > 0 ? { keep } : {}) }];
   });
+}
+
+/** Kinds of views and how many of each an image has. */
+export function viewCounts({ crops }: Pick<CommonConfig, 'crops'>): Record<string, number> {
+  return { global: 2, ...(crops.local.count > 0 ? { local: crops.local.count } : {}) };
+}
+
+/** Specs of `crops.*` of `images` images. */
+export function pixelSpecs(
+  config: Pick<CommonConfig, 'crops'>,
+  channels: number,
+  images: number,
+  pixels: 'u8' | 'f32',
+): Specs {
+  return Object.fromEntries(
+    Object.entries(viewCounts(config)).map(([kind, views]): [string, Specs[string]] => {
+      const size = kind === 'global' ? config.crops.global.size : config.crops.local.size;
+      return [`crops.${kind}`, { shape: [views * images, size, size, channels], dtype: pixels }];
+    }),
+  );
+}
+
+/** Crops and masks of stochastic depth of `images` images; float crops are taken as normalised. */
+export function cropSpecs(
+  config: Pick<CommonConfig, 'crops'>,
+  backbone: VitConfig,
+  images: number,
+  pixels: 'u8' | 'f32' = 'u8',
+): Specs {
+  const dropped = dropPathRates(backbone).flatMap((rate, block) => (rate > 0 ? [`blocks.${block}`] : []));
+  const masks = Object.entries(viewCounts(config)).flatMap(([kind, views]) =>
+    dropped.map((block): [string, Specs[string]] => [
+      `keep.${kind}.${block}`,
+      { shape: [2, views * images], dtype: 'f32' },
+    ]),
+  );
+  return { ...pixelSpecs(config, backbone.channels, images, pixels), ...Object.fromEntries(masks) };
+}
+
+/** Masks of stochastic depth of a step; they depend on the seed and the step alone. */
+export function drawDrops(
+  config: Pick<CommonConfig, 'crops' | 'batchSize' | 'seed'>,
+  backbone: VitConfig,
+  step: number,
+): HostArrays {
+  const arrays: HostArrays = {};
+  for (const [kind, views] of Object.entries(viewCounts(config))) {
+    const masks = drawKeepMasks(backbone, Rng.of(config.seed, `drop-path.${kind}`, step), views * config.batchSize);
+    for (const [block, mask] of Object.entries(masks)) arrays[`keep.${kind}.${block}`] = mask.data;
+  }
+  return arrays;
+}
+
+/** The arrays of {@link cropSpecs} for each part of a step. */
+export function sliceCrops(
+  config: Pick<CommonConfig, 'crops' | 'batchSize' | 'accumulate'>,
+  names: readonly string[],
+  batch: Readonly<HostArrays>,
+): HostArrays[] {
+  const { batchSize, accumulate } = config;
+  const images = batchSize / accumulate;
+  const views = viewCounts(config);
+  const slice = (name: string, start: number): HostArrays[string] => {
+    // Masks are [2, rows]: two blocks of crop-major rows.
+    const blocks = name.startsWith('keep.') ? 2 : 1;
+    return sliceImages(batch[name], blocks * views[name.split('.')[1]], batchSize, start, images);
+  };
+  return Array.from({ length: accumulate }, (_, k) =>
+    Object.fromEntries(names.map((name) => [name, slice(name, k * images)])),
+  );
 }
 
 /** What the networks make of crops. A type alias, so that it is a record of tensors for `tf.tidy`. */

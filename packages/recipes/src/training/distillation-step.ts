@@ -4,7 +4,7 @@ import { stopGradient } from '@selfsup/ops';
 import { clipScalesPerTensor } from '@selfsup/optim';
 import * as tf from '@tensorflow/tfjs-core';
 import type { FirstGenerationConfig } from '../config/types.js';
-import { cropSets, multiCropOutputs, type CropOutputs, type CropSet } from './crops.js';
+import { cropSets, cropSpecs, multiCropOutputs, type CropOutputs, type CropSet } from './crops.js';
 import type { Method } from './method.js';
 import { under, type Networks } from './networks.js';
 import { networkStateSpecs, trainedNames, updateBatchSpecs, updateNetworks } from './update.js';
@@ -106,6 +106,37 @@ export function meanRow(targets: tf.Tensor3D): tf.Tensor2D {
   return tf.mean(tf.reshape(targets, [-1, targets.shape[2]]), 0, true);
 }
 
+/** Loss, gradients and the numbers for the log of a batch, or of a part of it that stands alone. */
+export function batchGradients(
+  options: DistillationOptions,
+  state: NamedTensors,
+  batch: NamedTensors,
+): { readonly gradients: NamedTensors; readonly metrics: NamedTensors; readonly teacherMean: tf.Tensor2D } {
+  const { method } = options;
+  const sets = cropSets(batch);
+  const batchSize = sets[0].images.shape[0] / 2;
+  const teacher = teacherOutputs(options, state, sets, batchSize);
+  let parts: NamedTensors = {};
+  const { loss, gradients, student } = studentGradients(options, state, sets, batchSize, (outputs) => {
+    const objective = method.objective(
+      { student: outputs, teacher: targetsFor(options, outputs, teacher) },
+      state,
+      batch,
+    );
+    parts = Object.fromEntries(Object.entries(objective.parts).map(([name, part]) => [name, tf.keep(part)]));
+    return objective.loss;
+  });
+  const targets = targetsFor(options, student.outputs, teacher);
+  const teacherMean = meanRow(targets);
+  const metrics = {
+    loss,
+    ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, tf.clone(part)])),
+    ...diagnostics(options, student, targets, state, batch),
+  };
+  tf.dispose([parts, student]);
+  return { gradients, metrics, teacherMean };
+}
+
 /**
  * One training step: teacher forward, student forward, loss, gradients, clipping per tensor, AdamW, EMA (the order of
  * `train_one_epoch` in DINO and SimDINO). Pure; everything random and everything scheduled is in the batch.
@@ -118,32 +149,12 @@ export function meanRow(targets: tf.Tensor3D): tf.Tensor2D {
 export function distillationStep(options: DistillationOptions): Step {
   const { method } = options;
   return (state, batch) => {
-    const sets = cropSets(batch);
-    const batchSize = sets[0].images.shape[0] / 2;
-    const teacher = teacherOutputs(options, state, sets, batchSize);
-    let parts: NamedTensors = {};
-    const { loss, gradients, student } = studentGradients(options, state, sets, batchSize, (outputs) => {
-      const objective = method.objective(
-        { student: outputs, teacher: targetsFor(options, outputs, teacher) },
-        state,
-        batch,
-      );
-      parts = Object.fromEntries(Object.entries(objective.parts).map(([name, part]) => [name, tf.keep(part)]));
-      return objective.loss;
-    });
-    const targets = targetsFor(options, student.outputs, teacher);
-    const update = updateClipped(options, gradients, loss, state, batch);
-    const result = {
-      state: { ...update.state, ...method.nextState?.(meanRow(targets), state) },
-      metrics: {
-        loss,
-        ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, tf.clone(part)])),
-        ...diagnostics(options, student, targets, state, batch),
-        ...update.metrics,
-      },
+    const { gradients, metrics, teacherMean } = batchGradients(options, state, batch);
+    const update = updateClipped(options, gradients, metrics['loss'], state, batch);
+    return {
+      state: { ...update.state, ...method.nextState?.(teacherMean, state) },
+      metrics: { ...metrics, ...update.metrics },
     };
-    tf.dispose([parts, student]);
-    return result;
   };
 }
 
@@ -152,33 +163,11 @@ export function stateSpecs({ config, networks, method }: DistillationOptions): S
   return { ...networkStateSpecs(config, networks), ...method.state };
 }
 
-/** Crops and masks of `images` images; float crops are taken as normalised. */
-export function cropSpecs(
-  { config, networks }: DistillationOptions,
-  dropped: readonly string[],
-  images: number,
-  pixels: 'u8' | 'f32' = 'u8',
-): Specs {
-  const { crops } = config;
-  const sets = {
-    global: { count: 2, size: crops.global.size },
-    local: { count: crops.local.count, size: crops.local.size },
-  };
-  const specs: Record<string, Specs[string]> = {};
-  for (const [kind, { count, size }] of Object.entries(sets)) {
-    if (count === 0) continue;
-    const rows = count * images;
-    specs[`crops.${kind}`] = { shape: [rows, size, size, networks.backbone.config.channels], dtype: pixels };
-    for (const block of dropped) specs[`keep.${kind}.${block}`] = { shape: [2, rows], dtype: 'f32' };
-  }
-  return specs;
-}
-
 /** Batch of a step: names, shapes, types. */
-export function batchSpecs(options: DistillationOptions, dropped: readonly string[]): Specs {
+export function batchSpecs({ config, networks, method }: DistillationOptions): Specs {
   return {
-    ...cropSpecs(options, dropped, options.config.batchSize),
-    ...updateBatchSpecs(options.networks),
-    ...options.method.batch,
+    ...cropSpecs(config, networks.backbone.config, config.batchSize),
+    ...updateBatchSpecs(networks),
+    ...method.batch,
   };
 }

@@ -66,8 +66,8 @@ export async function createLoader(options: LoaderOptions): Promise<BatchLoader>
       throw new SslError('TOO_MANY_BAD_FILES', {
         where: 'recipes.createLoader',
         expected: `at most ${(100 * config.maxBadFraction).toFixed(0)} % unreadable files`,
-        got: `${bad.size} of ${dataset.size}, last ${dataset.name(index)}: ${message}`,
-        fix: 'remove the files listed in bad-files.jsonl, or raise --set maxBadFraction=0.5',
+        got: `${bad.size} of ${dataset.size}, the last being ${dataset.name(index)}`,
+        fix: 'remove the files listed in bad-files.jsonl, or raise --max-bad-fraction',
         details: { bad: bad.size, size: dataset.size },
       });
     }
@@ -82,6 +82,13 @@ export async function createLoader(options: LoaderOptions): Promise<BatchLoader>
       if (error === undefined) return;
       report(index, error.message);
     }
+    throw new SslError('TOO_MANY_BAD_FILES', {
+      where: 'recipes.createLoader',
+      expected: 'pictures that can be read',
+      got: `none among the ${dataset.size} files`,
+      fix: 'look at bad-files.jsonl for what is wrong with each',
+      details: { size: dataset.size },
+    });
   };
 
   const load = async (step: number): Promise<LoadedBatch> => {

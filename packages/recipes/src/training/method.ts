@@ -1,6 +1,7 @@
 import type { NamedTensors } from '@selfsup/compile';
 import type { HostArrays, Specs } from '@selfsup/core';
 import type * as tf from '@tensorflow/tfjs-core';
+import type { CommonConfig } from '../config/types.js';
 import type { RunLength } from './schedules.js';
 
 /** Head outputs of a batch of images, crop-major. */
@@ -17,6 +18,19 @@ export interface Objective {
   readonly loss: tf.Scalar;
   /** Named scalars for the log. */
   readonly parts: NamedTensors;
+}
+
+/**
+ * Which parts of a batch have a loss of their own, the mean of which is the loss of the batch: any images, whole groups,
+ * or none. Where a part has none, its gradient needs the outputs of all images.
+ */
+export type Separable = 'images' | 'groups' | 'batch';
+
+/** Whether the parts of an accumulated step stand alone, and a configuration for the groups of one of them. */
+export function partConfig<C extends CommonConfig>(config: C, separable: Separable): C | undefined {
+  const { accumulate, groups } = config;
+  if (separable === 'images') return { ...config, groups: 1 };
+  return separable === 'groups' && groups % accumulate === 0 ? { ...config, groups: groups / accumulate } : undefined;
 }
 
 /**
@@ -39,11 +53,7 @@ export interface Method {
    * @param teacherMean - `[1, d]`, mean over all rows of both global views
    */
   nextState?(teacherMean: tf.Tensor2D, state: NamedTensors): NamedTensors;
-  /**
-   * Whether the loss is a mean over images: then parts of a batch can be computed one by one. Otherwise gradients of a
-   * part need the features of its whole group.
-   */
-  readonly perImage: boolean;
+  readonly separable: Separable;
   /** Features the log looks at: head outputs, or CLS tokens where outputs are thousands of logits. */
   readonly diagnosed: 'outputs' | 'cls';
 }

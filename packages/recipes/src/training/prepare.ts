@@ -3,7 +3,7 @@ import { hostArray, Rng, sizeOf, type HostArrays, type Specs } from '@selfsup/co
 import { adamWMoments } from '@selfsup/optim';
 import type { RecipeConfig } from '../config/types.js';
 import { recipeOf } from '../recipe-of.js';
-import type { TrainingProgram } from './accumulation.js';
+import type { TrainingProgram } from './program.js';
 import { prefixed } from './networks.js';
 import type { Recipe } from './recipe.js';
 import { FINITE } from './update.js';
@@ -16,14 +16,20 @@ export interface Training {
   readonly graph: Graph | undefined;
   /** Batch arrays in, metrics out; the state moves on. */
   run(batch: Readonly<HostArrays>): Promise<HostArrays>;
-  /** State at step 0: student and teacher alike, everything else zero. */
+  /** State at step 0: student and EMA teacher alike, everything else zero; what is frozen comes from elsewhere. */
   initialState(): HostArrays;
   dispose(): Promise<void>;
 }
 
 async function plainProgram(engine: Engine, recipe: Recipe): Promise<TrainingProgram & { graph: Graph }> {
-  const { config, state, batch, step } = recipe;
-  const compiled = await compileStep(step, { engine, name: config.recipe, state, batch, commitIf: FINITE });
+  const { config, state, frozen, batch, step } = recipe;
+  const compiled = await compileStep(step, {
+    engine,
+    name: config.recipe,
+    state: { ...state, ...frozen },
+    batch,
+    commitIf: FINITE,
+  });
   return {
     graph: compiled.graph,
     store: compiled.store,

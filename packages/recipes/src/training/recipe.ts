@@ -1,11 +1,12 @@
-import { dropPathRates, drawKeepMasks } from '@selfsup/backbone-vit';
 import type { Engine, Step } from '@selfsup/compile';
-import { Rng, type HostArrays, type Specs } from '@selfsup/core';
+import type { HostArrays, Specs } from '@selfsup/core';
 import type { FirstGenerationConfig, RecipeConfig } from '../config/types.js';
 import { methodOf } from '../methods.js';
-import { accumulatedProgram, type TrainingProgram } from './accumulation.js';
+import { accumulatedProgram } from './accumulation.js';
+import { drawDrops } from './crops.js';
 import { batchSpecs, distillationStep, stateSpecs } from './distillation-step.js';
 import { buildNetworks, type TrainedNetworks } from './networks.js';
+import type { TrainingProgram } from './program.js';
 import { scheduledScalars, schedulesOf, type RunLength, type StepSchedule } from './schedules.js';
 import { trainedNames } from './update.js';
 
@@ -15,6 +16,8 @@ export interface Recipe {
   readonly networks: TrainedNetworks;
   /** State of a run: names, shapes, types. */
   readonly state: Specs;
+  /** State that no step changes and no checkpoint holds, e.g. a frozen teacher. */
+  readonly frozen: Specs;
   /** Batch of a step: names, shapes, types. */
   readonly batch: Specs;
   /** The step; pure. */
@@ -37,17 +40,15 @@ export function distillationRecipe(config: FirstGenerationConfig): Recipe {
   const networks = buildNetworks(config);
   const method = methodOf(config);
   const options = { config, networks, method };
-  const backbone = networks.backbone.config;
-  const dropped = dropPathRates(backbone).flatMap((rate, i) => (rate > 0 ? [`blocks.${i}`] : []));
-  const { seed, batchSize, crops } = config;
   return {
     config,
     networks,
     state: stateSpecs(options),
-    batch: batchSpecs(options, dropped),
+    frozen: {},
+    batch: batchSpecs(options),
     step: distillationStep(options),
     gradientNames: trainedNames(networks),
-    accumulated: (engine, pixels) => accumulatedProgram(engine, options, dropped, pixels),
+    accumulated: (engine, pixels) => accumulatedProgram(engine, options, pixels),
     schedule(length) {
       const schedules = schedulesOf(config, length);
       return {
@@ -55,14 +56,6 @@ export function distillationRecipe(config: FirstGenerationConfig): Recipe {
         scalars: (step) => scheduledScalars(step, config, schedules, length, networks.groups, method),
       };
     },
-    draw(step) {
-      const arrays: HostArrays = {};
-      for (const [kind, count] of Object.entries({ global: 2, local: crops.local.count })) {
-        if (count === 0) continue;
-        const masks = drawKeepMasks(backbone, Rng.of(seed, `drop-path.${kind}`, step), count * batchSize);
-        for (const [block, mask] of Object.entries(masks)) arrays[`keep.${kind}.${block}`] = mask.data;
-      }
-      return arrays;
-    },
+    draw: (step) => drawDrops(config, networks.backbone.config, step),
   };
 }

@@ -8,10 +8,11 @@ import { FINITE } from './update.js';
 import { createLoader, type BadFile } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
 import { prepareTraining } from './prepare.js';
+import { openProbe, type Probe, type ProbeAccuracy, type ProbeData } from './probe.js';
 import { runLength, type RunLength } from './schedules.js';
 
-/** One line of `metrics.jsonl`. `step` counts finished steps. */
-export interface LogRecord {
+/** One line of `metrics.jsonl`. `step` counts finished steps; accuracies are there where the probe measured. */
+export interface LogRecord extends Partial<ProbeAccuracy> {
   readonly step: number;
   readonly loss: number;
   /** Parts of the loss by name, e.g. `compression`, `expansion`. */
@@ -39,6 +40,10 @@ export interface TrainOptions {
   readonly run?: Run;
   /** State to start from instead of the usual values, by name, see `initialWeights`; a resumed run has its own. */
   readonly initial?: HostArrays;
+  /** Values of the recipe's frozen state, see `withFrozenTeacher`. */
+  readonly frozen?: HostArrays;
+  /** Labelled pictures to measure accuracy with while training, as `config.probe` says. */
+  readonly probe?: ProbeData;
   /** Threads that decode and augment. */
   readonly workers?: number;
   /** Told after every step. */
@@ -61,11 +66,15 @@ export interface TrainResult {
   readonly steps: number;
   readonly loss: number;
   readonly parts: Readonly<Record<string, number>>;
-  /** Median of this run's steps, seconds. */
+  /** Median of this run's steps, waiting for data included, seconds. */
   readonly secondsPerStep: number;
   readonly imagesPerSecond: number;
   /** Seconds from the call to the end of the first step. */
   readonly firstStepSeconds: number;
+  /** What the probe measured last. */
+  readonly accuracy?: ProbeAccuracy;
+  /** Time the probe took, preparations included. */
+  readonly probeSeconds: number;
   /** Whole state by name, on the host. */
   readonly state: Record<string, HostTensor>;
 }
@@ -105,7 +114,8 @@ const median = (values: readonly number[]): number => [...values].sort((a, b) =>
  * Trains from the run's checkpoint, or from the start, to the end: compile the step once, then load a batch, run, log,
  * save, over and over. What happens in a step is in {@link distillationStep} and {@link maskedDistillationStep}.
  *
- * @throws SslError `NON_FINITE` (the last good state is saved first), `INTERRUPTED` (after saving), `TOO_MANY_BAD_FILES`,
+ * @throws SslError `NON_FINITE` (the last good state is saved first), `INTERRUPTED` (after saving), `TOO_MANY_BAD_FILES`
+ * (after saving),
  * `CHECKPOINT_MISMATCH`, `BAD_OPTION`, and those of the engine
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -129,10 +139,19 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     },
   });
   const training = await prepareTraining(recipe, engine);
+  let probe: Probe | undefined;
+  let probeSeconds = 0;
+  const timed = async <T>(work: Promise<T>): Promise<T> => {
+    const since = performance.now();
+    const result = await work;
+    probeSeconds += (performance.now() - since) / 1000;
+    return result;
+  };
   const { state } = recipe;
   const { store } = training;
+  const saved = [...new Set(Object.keys(state).map((name) => name.slice(0, name.indexOf('.') + 1)))];
   const hostState = async (): Promise<Record<string, HostTensor>> => {
-    const arrays = await store.read(['']);
+    const arrays = await store.read(saved);
     return Object.fromEntries(Object.entries(state).map(([name, spec]) => [name, { ...spec, data: arrays[name] }]));
   };
   const save = async (step: number): Promise<void> => {
@@ -140,20 +159,30 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   };
 
   try {
+    await store.load({ ...options.frozen });
     await store.load(
       startStep > 0 && run !== undefined
         ? await storedState(run, state)
         : { ...training.initialState(), ...options.initial },
     );
+    if (options.probe !== undefined) {
+      probe = await timed(openProbe(engine, store, recipe, options.probe));
+      if (probe !== undefined) onNote(probeNote(probe));
+    }
     options.onStart?.({ ...length, startStep });
     const seconds: number[] = [];
     let last: { record: HostArrays; loss: number } | undefined;
     let firstStepSeconds = 0;
+    let accuracy: ProbeAccuracy | undefined;
     let sinceRecord = performance.now();
+    let stepsSinceRecord = 0;
     let alarmed = false;
     for (let step = startStep; step < length.totalSteps; step++) {
-      const { arrays } = await loader.next();
       const stepBegan = performance.now();
+      const { arrays } = await loader.next().catch(async (problem: unknown) => {
+        if (step > startStep) await save(step);
+        throw problem;
+      });
       const metrics = await training.run({ ...arrays, ...schedule.scalars(step) });
       seconds.push((performance.now() - stepBegan) / 1000);
       if (step === startStep) firstStepSeconds = (performance.now() - began) / 1000;
@@ -164,19 +193,20 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const done = step + 1;
       last = { record: metrics, loss: metrics['loss'][0] };
       options.onStep?.(done, last.loss);
+      stepsSinceRecord++;
       const isLast = done === length.totalSteps;
-      if (done % config.log.everySteps === 0 || isLast || step === startStep) {
-        const now = performance.now();
-        const stepsSince = done % config.log.everySteps || config.log.everySteps;
-        const images = config.batchSize * (step === startStep ? 1 : stepsSince);
-        const record = logRecord(
-          config,
-          done,
-          metrics,
-          schedule.learningRate(step),
-          images / ((now - sinceRecord) / 1000),
-        );
+      const now = performance.now();
+      const measured =
+        probe !== undefined && (done % probe.everySteps === 0 || isLast) ? await timed(probe.measure()) : undefined;
+      accuracy = measured ?? accuracy;
+      if (done % config.log.everySteps === 0 || isLast || step === startStep || measured !== undefined) {
+        const imagesPerSecond = (config.batchSize * stepsSinceRecord) / ((now - sinceRecord) / 1000);
+        const record = {
+          ...logRecord(config, done, metrics, schedule.learningRate(step), imagesPerSecond),
+          ...measured,
+        };
         sinceRecord = now;
+        stepsSinceRecord = 0;
         run?.logMetrics({ ...record });
         options.onRecord?.(record);
         const alarm = done > length.warmupSteps ? collapseAlarm(record) : undefined;
@@ -197,13 +227,19 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       secondsPerStep,
       imagesPerSecond: secondsPerStep > 0 ? config.batchSize / secondsPerStep : 0,
       firstStepSeconds,
+      ...(accuracy === undefined ? {} : { accuracy }),
+      probeSeconds,
       state: await hostState(),
     };
   } finally {
     await loader.close();
+    await probe?.dispose();
     await training.dispose();
   }
 }
+
+const probeNote = ({ everySteps, images: { train, test } }: Probe): string =>
+  `probe: accuracy on ${test} held-out pictures, learned from ${train} others, every ${everySteps} steps (--probe-every 0: never)`;
 
 function interrupted(step: number, run: Run | undefined): SslError {
   return new SslError('INTERRUPTED', {

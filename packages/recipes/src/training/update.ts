@@ -3,38 +3,52 @@ import type { Specs } from '@selfsup/core';
 import { emaUpdate } from '@selfsup/ema-distill';
 import { adamW, adamWScalarsSpec, type ClipScales } from '@selfsup/optim';
 import * as tf from '@tensorflow/tfjs-core';
-import type { CommonConfig } from '../config/types.js';
+import type { SelfDistillationConfig } from '../config/types.js';
 import { prefixed, under, type TrainedNetworks } from './networks.js';
 
 /** Name of the metric that says whether loss and gradients are finite; the engine keeps the old state when it is not. */
 export const FINITE = 'finite';
 
-/** Scheduled scalars that every update takes. */
-export function updateBatchSpecs({ groups }: TrainedNetworks): Specs {
-  const scalar = { shape: [], dtype: 'f32' } as const;
-  return { adamw: adamWScalarsSpec(groups), momentum: scalar, oneMinusMomentum: scalar };
+/** Scheduled scalars that an update of the student takes. */
+export function studentBatchSpecs({ groups }: TrainedNetworks): Specs {
+  return { adamw: adamWScalarsSpec(groups) };
 }
 
-/** Names, shapes and types of student, teacher (EMA teachers only) and AdamW's moments. */
-export function networkStateSpecs(config: CommonConfig, { specs, groups }: TrainedNetworks): Specs {
+/** Scheduled scalars that an update of student and teacher takes. */
+export function updateBatchSpecs(networks: TrainedNetworks): Specs {
+  const scalar = { shape: [], dtype: 'f32' } as const;
+  return { ...studentBatchSpecs(networks), momentum: scalar, oneMinusMomentum: scalar };
+}
+
+/** Names, shapes and types of the student and AdamW's moments. */
+export function studentStateSpecs({ specs, groups }: TrainedNetworks): Specs {
   const moments = Object.fromEntries(Object.entries(specs).filter(([name]) => name in groups.groupOf));
+  return { ...prefixed('student.', specs), ...prefixed('adam.m.', moments), ...prefixed('adam.v.', moments) };
+}
+
+/** The same and the teacher (EMA teachers only). */
+export function networkStateSpecs(config: SelfDistillationConfig, networks: TrainedNetworks): Specs {
   return {
-    ...prefixed('student.', specs),
-    ...(config.teacher.policy === 'ema' ? prefixed('teacher.', specs) : {}),
-    ...prefixed('adam.m.', moments),
-    ...prefixed('adam.v.', moments),
+    ...studentStateSpecs(networks),
+    ...(config.teacher.policy === 'ema' ? prefixed('teacher.', networks.specs) : {}),
   };
 }
 
+/** What an update makes of state and gradients. */
+export interface Updated {
+  readonly state: NamedTensors;
+  /** `gradientNorms` before clipping, and whether all is finite. */
+  readonly metrics: NamedTensors;
+}
+
 /**
- * Clipping, AdamW, EMA: what every method does after the backward pass.
+ * Clipping and AdamW.
  *
  * @param clipped - norms of the gradients and what to scale them by
  * @param normNames - order of the norms in the metrics
- * @returns new state, the gradients' norms before clipping and whether all is finite
+ * @returns new state, metrics, and the new parameters without prefix
  */
-export function updateNetworks(
-  config: CommonConfig,
+export function updateStudent(
   { groups }: TrainedNetworks,
   gradients: NamedTensors,
   { norms, scales }: ClipScales,
@@ -42,11 +56,10 @@ export function updateNetworks(
   loss: tf.Tensor,
   state: NamedTensors,
   batch: NamedTensors,
-): { state: NamedTensors; metrics: NamedTensors } {
+): Updated & { readonly parameters: NamedTensors } {
   const gradientNorms = tf.stack(normNames.map((name) => norms[name]));
-  const student = under('student.', state);
   const next = adamW({
-    params: student,
+    params: under('student.', state),
     grads: gradients,
     m: under('adam.m.', state),
     v: under('adam.v.', state),
@@ -54,19 +67,30 @@ export function updateNetworks(
     scalars: batch['adamw'],
     gradientScales: scales,
   });
-  const teacher =
-    config.teacher.policy === 'ema'
-      ? emaUpdate(under('teacher.', state), next.params, batch['momentum'], batch['oneMinusMomentum'])
-      : {};
   return {
-    state: {
-      ...prefixed('student.', next.params),
-      ...prefixed('adam.m.', next.m),
-      ...prefixed('adam.v.', next.v),
-      ...prefixed('teacher.', teacher),
-    },
+    parameters: next.params,
+    state: { ...prefixed('student.', next.params), ...prefixed('adam.m.', next.m), ...prefixed('adam.v.', next.v) },
     metrics: { gradientNorms, [FINITE]: tf.isFinite(tf.add(loss, tf.sum(gradientNorms))) },
   };
+}
+
+/** {@link updateStudent}, then the teacher's EMA: what every self-distillation does after the backward pass. */
+export function updateNetworks(
+  config: SelfDistillationConfig,
+  networks: TrainedNetworks,
+  gradients: NamedTensors,
+  clipped: ClipScales,
+  normNames: readonly string[],
+  loss: tf.Tensor,
+  state: NamedTensors,
+  batch: NamedTensors,
+): Updated {
+  const next = updateStudent(networks, gradients, clipped, normNames, loss, state, batch);
+  const teacher =
+    config.teacher.policy === 'ema'
+      ? emaUpdate(under('teacher.', state), next.parameters, batch['momentum'], batch['oneMinusMomentum'])
+      : {};
+  return { state: { ...next.state, ...prefixed('teacher.', teacher) }, metrics: next.metrics };
 }
 
 /** Parameters with a gradient, in the order of the specs. */

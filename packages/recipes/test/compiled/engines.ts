@@ -1,7 +1,5 @@
 import { compileFunction, compileStep, type Engine } from '@selfsup/compile';
-import { tfjsEngine } from '@selfsup/compile/node';
 import { type HostArrays, type HostTensor, type Specs } from '@selfsup/core';
-import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import type { FixtureCase } from '@selfsup/test-kit';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import {
@@ -11,12 +9,8 @@ import {
   type NamedNumbers,
   prefixed,
   under,
-} from './golden-case.js';
-
-const ENGINES: Record<string, () => Engine | Promise<Engine>> = {
-  'tfjs cpu': () => tfjsEngine({ backend: 'cpu' }),
-  onnxruntime: () => onnxruntimeEngine(),
-};
+} from '@selfsup/test-kit/golden-case';
+import { ENGINES } from '../engines.js';
 
 /** Checks the functions of every fixture on every engine; those of one fixture are compiled as one. */
 export function compiledFunctions(

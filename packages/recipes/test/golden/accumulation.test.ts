@@ -1,18 +1,11 @@
-import '@tensorflow/tfjs';
 import type { Engine } from '@selfsup/compile';
-import { tfjsEngine } from '@selfsup/compile/node';
 import { type HostArrays, sizeOf } from '@selfsup/core';
-import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import { fixtureCases, type FixtureCase } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
 import { recipeOf, type RecipeConfig } from '../../src/index.js';
+import { ENGINES } from '../engines.js';
 import { dinov2Config, maskedArrays, type MaskedHyper, simdinov2Config } from './masked-trajectory.js';
 import { dinoConfig, type Hyper, jointCrops, jointMask, simDinoConfig, withoutKeyBias } from './trajectory.js';
-
-const ENGINES: Record<string, () => Promise<Engine>> = {
-  'tfjs cpu': async () => tfjsEngine({ backend: 'cpu' }),
-  onnxruntime: async () => onnxruntimeEngine(),
-};
 
 /** The fixtures hold one step: settings of a whole run are filled in, clipping is off. */
 const RUN = {

@@ -1,8 +1,5 @@
-import '@tensorflow/tfjs';
 import type { Engine } from '@selfsup/compile';
-import { tfjsEngine } from '@selfsup/compile/node';
 import { type HostArrays, sizeOf, type Specs } from '@selfsup/core';
-import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import type { DinoSchedules } from '@selfsup/optim';
 import { fixtureCases, type FixtureCase } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
@@ -15,6 +12,7 @@ import {
   schedulesOf,
   type SecondGenerationConfig,
 } from '../../src/index.js';
+import { ENGINES } from '../engines.js';
 import { dinov2Config, maskedStepArrays, simdinov2Config } from './masked-trajectory.js';
 import {
   compileForFixture,
@@ -25,11 +23,6 @@ import {
   simDinoConfig,
   stepArrays,
 } from './trajectory.js';
-
-const ENGINES: Record<string, () => Promise<Engine>> = {
-  'tfjs cpu': async () => tfjsEngine({ backend: 'cpu' }),
-  onnxruntime: async () => onnxruntimeEngine(),
-};
 
 /** Reads a fixture of one recipe. */
 interface Reader<C extends RecipeConfig> {

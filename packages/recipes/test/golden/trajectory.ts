@@ -4,12 +4,12 @@ import type { FixtureCase, FixtureTensor } from '@selfsup/test-kit';
 import { expect } from 'vitest';
 import { MULTI_CROP_PRESETS } from '@selfsup/augment-multicrop';
 import {
-  type CommonConfig,
   type DinoConfig,
   FINITE,
   type HeadConfig,
   type RecipeConfig,
   type RunLength,
+  type SelfDistillationConfig,
   SIMDINO_PRESETS,
   type SimDinoConfig,
 } from '../../src/index.js';
@@ -21,7 +21,7 @@ export type Hyper = Record<string, number> & { readonly reduce_cov?: number };
 export const worldBatch = (h: Hyper): number => h['B'] * (h['world_size'] ?? 1);
 
 /** The parts of a configuration that all v1 fixtures describe in the same words. */
-function sharedConfig(h: Hyper): CommonConfig & { readonly head: HeadConfig } {
+function sharedConfig(h: Hyper): SelfDistillationConfig & { readonly head: HeadConfig } {
   const base = SIMDINO_PRESETS['imagenet-vitb16'].config;
   const { simdino } = MULTI_CROP_PRESETS;
   return {

@@ -7,12 +7,16 @@ import { peakMemoryBytes } from './peak-memory.js';
 
 export interface BenchStepFlags extends EngineChoice {
   readonly recipe: string;
-  readonly preset: string;
+  /** The recipe's first one by default. */
+  readonly preset?: string;
   readonly arch: string;
   readonly batchSize: number;
   readonly steps: number;
   readonly set?: readonly string[];
 }
+
+/** Views of every step measured, whatever the preset has, so that recipes can be compared: 2 + 8. */
+const LOCAL_CROPS = 8;
 
 /** `selfsup bench step`: whole training steps on made-up pictures, nothing read from disk. */
 export async function benchStep(flags: BenchStepFlags, output: Output): Promise<void> {
@@ -21,7 +25,7 @@ export async function benchStep(flags: BenchStepFlags, output: Output): Promise<
     recipe: flags.recipe,
     preset: flags.preset,
     overrides: [
-      { arch: flags.arch, batchSize: flags.batchSize, groups: 1 },
+      { arch: flags.arch, batchSize: flags.batchSize, groups: 1, crops: { local: { count: LOCAL_CROPS } } },
       ...(flags.set ?? []).map((text) => parseAssignment('selfsup.set', text)),
     ],
   });

@@ -14,6 +14,13 @@ export interface ConfigFlags {
   readonly groups?: number;
   readonly accumulate?: number;
   readonly seed?: number;
+  readonly probeEvery?: number;
+  readonly probeImages?: number;
+  readonly maxBadFraction?: number;
+  /** Frozen teacher of `distill`. */
+  readonly teacher?: string;
+  /** Goes on with a run: the teacher may have moved, but not have changed. */
+  readonly resume?: boolean;
 }
 
 async function readJson(path: string): Promise<Overrides> {
@@ -35,6 +42,26 @@ async function readJson(path: string): Promise<Overrides> {
 /** Keys only a resolved configuration has; ignored when one is passed back as `--config`. */
 const RESOLVED_ONLY = new Set(['recipe', 'preset', 'resolved', 'environment']);
 
+function probeFlags({ probeEvery: everySteps, probeImages: images }: ConfigFlags): Overrides {
+  const probe = {
+    ...(everySteps === undefined ? {} : { everySteps }),
+    ...(images === undefined ? {} : { images }),
+  };
+  return Object.keys(probe).length === 0 ? {} : { probe };
+}
+
+/** What names a teacher: another run may start from other weights than the file of settings knows. */
+function teacherFlag({ recipe, teacher, resume }: ConfigFlags): Overrides {
+  if (teacher === undefined) return {};
+  if (recipe === 'distill') return { teacher: { path: teacher, ...(resume === true ? {} : { sha256: '' }) } };
+  throw new SslError('BAD_OPTION', {
+    where: 'selfsup.teacher',
+    expected: '--teacher with the recipe distill alone',
+    got: `--teacher ${teacher} with ${recipe}`,
+    fix: `leave --teacher out, or train distill instead of ${recipe}; to start ${recipe} from given weights, use --init`,
+  });
+}
+
 /** Preset, then `--config`, then flags, then `--set`. */
 export async function configFromFlags(flags: ConfigFlags): Promise<{ config: RecipeConfig; source: string }> {
   const file = flags.config === undefined ? {} : await readJson(flags.config);
@@ -47,6 +74,9 @@ export async function configFromFlags(flags: ConfigFlags): Promise<{ config: Rec
     ...(flags.groups === undefined ? {} : { groups: flags.groups }),
     ...(flags.accumulate === undefined ? {} : { accumulate: flags.accumulate }),
     ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+    ...(flags.maxBadFraction === undefined ? {} : { maxBadFraction: flags.maxBadFraction }),
+    ...probeFlags(flags),
+    ...teacherFlag(flags),
   };
   const single = (flags.set ?? []).map((text) => parseAssignment('selfsup.set', text));
   return resolveConfig({ recipe: flags.recipe, preset, overrides: [stored, fromFlags, ...single] });

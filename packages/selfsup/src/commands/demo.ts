@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openRun } from '@selfsup/checkpoint';
+import { openRun, type Run } from '@selfsup/checkpoint';
 import type { HostTensor } from '@selfsup/core';
 import { decode } from '@selfsup/datasets/decode';
 import { nearestNeighbours } from '@selfsup/eval-suite';
-import { buildNetworks, pixelFeatures, resolveConfig, train } from '@selfsup/recipes';
+import { pixelFeatures, recipeOf, resolveConfig, train } from '@selfsup/recipes';
 import { loadEmoji, type EmojiData } from '../demo/emoji.js';
 import { machineFacts } from '../doctor/machine.js';
 import { runVersions } from '../doctor/versions.js';
@@ -18,7 +19,9 @@ import { peakMemoryBytes } from './peak-memory.js';
 import { defaultWorkers } from './train.js';
 
 export interface DemoFlags extends EngineChoice {
-  readonly out: string;
+  /** Folder of the run; the first free one by default. */
+  readonly out?: string;
+  readonly resume?: boolean;
   readonly steps?: number;
   readonly seed?: number;
 }
@@ -27,6 +30,7 @@ const K = [20];
 const FEATURE_BATCH = 128;
 const SHOWN_QUERIES = 10;
 const SHOWN_NEIGHBOURS = 5;
+const DEFAULT_OUT = 'runs/demo';
 
 /** What the text suggests where raw pixels still win. */
 const LONGER = 'npm run demo -- --steps 2000 --out runs/demo-long';
@@ -69,6 +73,13 @@ async function neighbourRows(
   );
 }
 
+/** A folder that is not there yet: the demo is run more than once. */
+function freeFolder(path: string): string {
+  let free = path;
+  for (let n = 2; existsSync(free); n++) free = `${path}-${n}`;
+  return free;
+}
+
 /** `selfsup demo`: the whole story on pictures that come along, in a few minutes. */
 export async function demo(flags: DemoFlags, output: Output): Promise<void> {
   const began = performance.now();
@@ -82,13 +93,16 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
       },
     ],
   });
-  const run = await openRun(flags.out, {
-    config: { ...config, resolved: { data: 'emoji', engine: flags.engine ?? 'auto' }, environment: machineFacts() },
-    versions: runVersions(),
-  });
   const engine = await chooseEngine(flags);
+  let run: Run | undefined;
   try {
-    const networks = buildNetworks(config);
+    const out = flags.out ?? (flags.resume === true ? DEFAULT_OUT : freeFolder(DEFAULT_OUT));
+    const opened = (run = await openRun(out, {
+      resume: flags.resume === true,
+      config: { ...config, resolved: { data: 'emoji', engine: engine.name }, environment: machineFacts() },
+      versions: runVersions(),
+    }));
+    const { networks } = recipeOf(config);
     const { imageSize } = networks.backbone.config;
     let drawing: Progress | undefined;
     const data = await loadEmoji(imageSize, (done, total) => {
@@ -120,11 +134,11 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
         config,
         dataset: data.train,
         engine,
-        run,
+        run: opened,
         signal,
         workers: defaultWorkers(),
-        onStart: ({ totalSteps }) => {
-          progress = createProgress({ label: 'step', total: totalSteps });
+        onStart: ({ totalSteps, startStep }) => {
+          progress = createProgress({ label: 'step', total: totalSteps, start: startStep });
         },
         onStep: (step, loss) => progress?.update(step, `loss ${loss.toFixed(4)}`),
         onNote: (text) => output.note(text),
@@ -132,7 +146,7 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
     );
     const after = await features(bare('teacher.backbone.', result.state));
     const { top1: trained } = await knnOfFeatures(after, classes, K);
-    const picture = join(flags.out, 'neighbours.png');
+    const picture = join(out, 'neighbours.png');
     await writeFile(
       picture,
       await neighbourPicture(await neighbourRows(data, before, after), {
@@ -148,7 +162,7 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
         arch: config.arch,
         ...numbers,
         peakMemoryBytes: peakMemoryBytes(),
-        out: flags.out,
+        out,
         knn: { randomInit, before: randomInit, after: trained, pixels },
         picture,
         seconds,
@@ -164,7 +178,7 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
       ].join('\n'),
     );
   } finally {
-    await run.close();
+    await run?.close();
     await engine.dispose();
   }
 }

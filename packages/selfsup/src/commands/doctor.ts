@@ -6,6 +6,7 @@ import { checkCores, checkMemory, checkNode } from '../doctor/machine.js';
 import { ReportedFailure } from '../doctor/reported-failure.js';
 import { checkRunFolder } from '../doctor/run-folder.js';
 import { checkLibraries } from '../doctor/versions.js';
+import { checkPlugins } from '../doctor/xla-plugins.js';
 import { EXIT } from '../terminal/exit-codes.js';
 import type { Output } from '../terminal/output.js';
 
@@ -25,7 +26,8 @@ export async function doctor(flags: DoctorFlags, output: Output): Promise<void> 
     output.note(`trying ${[wanted.engine, wanted.backend].filter(Boolean).join(' ')} for ${flags.seconds} s`);
     checks.push(await checkEngine(wanted, flags.seconds));
   }
-  checks.push(await checkSharp(), await checkRunFolder(flags.out));
+  output.note('trying XLA plugins');
+  checks.push(...(await checkPlugins()), await checkSharp(), await checkRunFolder(flags.out));
 
   const broken = checks.filter(({ status }) => status === 'failed');
   const says = verdict(checks);

@@ -43,7 +43,7 @@ async function labelledParts(
 ): Promise<{ train: Dataset; test: Dataset; classes: readonly string[] }> {
   const train = await openDataset(directory, { split: 'train' });
   if (train.classes === undefined) {
-    throw new SslError('BAD_DATA', {
+    throw new SslError('BAD_OPTION', {
       where: 'selfsup.eval',
       expected: 'labelled pictures: CIFAR binaries, or one folder per class',
       got: `${directory}, which has no classes`,

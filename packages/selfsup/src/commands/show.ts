@@ -5,8 +5,10 @@ import { openDataset, type Dataset } from '@selfsup/datasets';
 import { decode } from '@selfsup/datasets/decode';
 import {
   featureExtractor,
+  fixedSelection,
   loadBackbone,
   resolveConfig,
+  subsetOf,
   type LoadedBackbone,
   type RecipeConfig,
 } from '@selfsup/recipes';
@@ -20,14 +22,7 @@ import { contactSheet } from '../show/contact-sheet.js';
 import { dynamicsPicture } from '../show/dynamics-picture.js';
 import { findNeighbours } from '../show/find-neighbours.js';
 import { neighbourPicture } from '../show/neighbour-picture.js';
-import {
-  fixedSelection,
-  loadPictures,
-  outputNames,
-  prepared,
-  subsetOf,
-  type LoadedPictures,
-} from '../show/pictures.js';
+import { loadPictures, outputNames, prepared, type LoadedPictures } from '../show/pictures.js';
 import { makeOutputFolder, writeWhole } from '../show/write-file.js';
 import type { Output } from '../terminal/output.js';
 import { createProgress } from '../terminal/progress.js';

@@ -3,8 +3,11 @@ import sharp from 'sharp';
 import { datasetFrom, type Dataset } from '@selfsup/datasets';
 import { Rng } from '@selfsup/core';
 
-/** The demo's pictures: the Noto emoji (Google, Apache-2.0) that an npm package ships, in nine Unicode categories. */
-const SET = '@iconify-json/noto';
+/**
+ * The demo's pictures: the Twemoji that an npm package ships (jdecked/twemoji, CC BY 4.0), in nine Unicode categories and
+ * whole, flags of countries included.
+ */
+const SET = '@iconify-json/twemoji';
 
 /** Share of drawings held out. */
 const HELD_OUT = 1 / 5;

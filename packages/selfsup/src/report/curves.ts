@@ -134,6 +134,8 @@ const LOSS_PART = /^parts\./;
 const LOSS_CAPTIONS: Readonly<Record<string, string>> = {
   'parts.compression':
     'The loss should fall, and is negative: it is minus both parts. Compression is how alike the views of a picture are (cosine, at most 1), expansion how far features spread.',
+  'parts.clsCosine':
+    'The loss should fall towards 0: it is how far the cosines of the tokens of student and teacher are from 1, for CLS tokens and for patches.',
   'parts.teacherEntropy':
     'The loss is the sum of both parts. Teacher entropy falls as its choices sharpen; divergence is what the student still has to learn. Divergence at 0 means collapse.',
 };

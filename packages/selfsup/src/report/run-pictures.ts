@@ -2,13 +2,13 @@ import { resolve } from 'node:path';
 import { SslError, type HostArrays } from '@selfsup/core';
 import { openDataset, type Dataset, type RgbImage } from '@selfsup/datasets';
 import { decode } from '@selfsup/datasets/decode';
-import { featureExtractor, loadBackbone, type FeatureExtractor } from '@selfsup/recipes';
+import { featureExtractor, fixedSelection, loadBackbone, subsetOf, type FeatureExtractor } from '@selfsup/recipes';
 import type { Vit } from '@selfsup/backbone-vit';
 import { chooseEngine, type EngineChoice } from '../engines.js';
 import { attentionMaps } from '../show/attention-maps.js';
 import { findNeighbours } from '../show/find-neighbours.js';
 import type { PatchValues } from '../show/heat-map.js';
-import { fixedSelection, prepared, subsetOf } from '../show/pictures.js';
+import { prepared } from '../show/pictures.js';
 import { textAt } from './json-values.js';
 import type { RunRecord } from './run-record.js';
 

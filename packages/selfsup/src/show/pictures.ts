@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { evalTransform } from '@selfsup/augment-multicrop';
-import { nearestName, Rng, SslError } from '@selfsup/core';
-import type { Dataset, RgbImage } from '@selfsup/datasets';
+import { nearestName, SslError } from '@selfsup/core';
+import type { RgbImage } from '@selfsup/datasets';
 import { decode } from '@selfsup/datasets/decode';
 import { evaluationTransform } from '@selfsup/recipes';
 
@@ -63,26 +63,6 @@ export async function loadPictures(paths: readonly string[]): Promise<LoadedPict
 /** An image as the network sees it in evaluation: short side resized, centre cut. */
 export function prepared(image: RgbImage, imageSize: number): RgbImage {
   return evalTransform(image, evaluationTransform(imageSize));
-}
-
-/**
- * At most `most` of `size` indices, drawn once and for all: the same for every call, and without the rhythm that evenly
- * spaced ones share with data sets sorted by class.
- */
-export function fixedSelection(size: number, most: number): number[] {
-  if (size <= most) return Array.from({ length: size }, (_, i) => i);
-  return Array.from(Rng.of(0, 'selfsup.fixed-selection').permutation(size).subarray(0, most));
-}
-
-/** Some samples of a data set as a data set. */
-export function subsetOf(dataset: Dataset, indices: readonly number[]): Dataset {
-  return {
-    ...dataset,
-    size: indices.length,
-    source: (i) => dataset.source(indices[i]),
-    label: (i) => dataset.label(indices[i]),
-    name: (i) => dataset.name(indices[i]),
-  };
 }
 
 /** File names for what is made from each path: `prefix-name.png`, numbered where two have the same name. */

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inProcess, jsonOf } from './in-process.js';
 import { temporary } from './support.js';
 
@@ -22,12 +22,16 @@ async function closedFolder(): Promise<string> {
 }
 
 describe('doctor', () => {
+  // Plugins of whoever runs the tests are no part of it.
+  beforeEach(async () => void vi.stubEnv('SELFSUP_CACHE', await temporary()));
+  afterEach(() => void vi.unstubAllEnvs());
+
   it('looks at everything, and names a fix for whatever is not well', async () => {
     const folder = await temporary();
     const ended = await inProcess(['doctor', '--out', join(folder, 'runs'), '--seconds', '0.05', '--json']);
     const { ok, checks } = jsonOf(ended) as unknown as { ok: boolean; checks: Finding[] };
     expect(checks.map(({ name }) => name)).toEqual(
-      'node,memory,cores,libraries,onnxruntime,tfjs wasm,sharp,run folder'.split(','),
+      'node,memory,cores,libraries,onnxruntime,tfjs wasm,xla,sharp,run folder'.split(','),
     );
     for (const { name, status, fix } of checks) {
       if (status !== 'ok') expect(fix, name).toMatch(/\w/);

@@ -1,7 +1,7 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openRun } from '@selfsup/checkpoint';
-import { buildNetworks, resolveConfig } from '@selfsup/recipes';
+import { recipeOf, resolveConfig } from '@selfsup/recipes';
 import { vi } from 'vitest';
 import { main } from '../../src/cli.js';
 
@@ -51,7 +51,7 @@ export async function makeRun(directory: string, data: string, steps = 20): Prom
       },
     ],
   });
-  const { init } = buildNetworks(config);
+  const { init } = recipeOf(config).networks;
   const run = await openRun(directory, {
     config: { ...config, resolved: { totalSteps: steps, warmupSteps: 2, data, engine: 'tfjs' } },
   });

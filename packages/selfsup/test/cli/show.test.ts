@@ -135,7 +135,7 @@ describe('show', () => {
   it('refuses wrong use with exit 2 and a way out', async () => {
     const out = join(folder, 'wrong');
     for (const [args, hint] of [
-      [['show'], 'see selfsup --help'],
+      [['show'], 'neighbours, attention, dynamics, augment'],
       [['show', 'atention', '--out', out], 'did you mean "attention"'],
       [['show', 'attention', '--out', out, '--checkpoint', run], "missing required argument 'images'"],
       [['show', 'attention', '--checkpoint', run, images[0]], '--out'],

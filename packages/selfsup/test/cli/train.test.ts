@@ -98,6 +98,24 @@ describe('train', () => {
     ]);
     expect(resumed.code).toBe(0);
     expect(lastJson(resumed)).toMatchObject({ steps: steps + 2 });
+    const settings = await readFile(join(out, 'config.json'), 'utf8');
+    const again = await selfsup([
+      'train',
+      'simdino',
+      '--data',
+      data,
+      '--resume',
+      '--out',
+      out,
+      '--steps',
+      '3',
+      '--json',
+    ]);
+    expect(again.code).toBe(2);
+    expect(lastJson(again)).toMatchObject({
+      error: { code: 'BAD_OPTION', details: { done: steps + 2, totalSteps: 3 } },
+    });
+    expect(await readFile(join(out, 'config.json'), 'utf8')).toBe(settings);
   });
 
   it('accumulated, a step gives the losses of the whole batch', async () => {

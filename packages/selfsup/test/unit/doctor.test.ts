@@ -1,6 +1,7 @@
 import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { InstalledPlugin } from '@selfsup/engine-xla/plugins';
 import { propertyOptions } from '@selfsup/test-kit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -11,6 +12,7 @@ import { checkSharp } from '../../src/doctor/image-library.js';
 import { checkCores, checkMemory, checkNode } from '../../src/doctor/machine.js';
 import { checkRunFolder } from '../../src/doctor/run-folder.js';
 import { checkLibraries, libraryVersion, ownVersion } from '../../src/doctor/versions.js';
+import { nothingInstalled, pluginCheck } from '../../src/doctor/xla-plugins.js';
 
 const GB = 2 ** 30;
 
@@ -67,6 +69,58 @@ describe('checks of engines', () => {
 
   it('need the one that comes along by default', () => {
     expect(ENGINES_TO_TRY.filter(({ needed }) => needed).map(({ engine }) => engine)).toEqual(['onnxruntime']);
+  });
+});
+
+describe('checks of XLA plugins', () => {
+  const plugin: InstalledPlugin = {
+    name: 'cuda13',
+    version: '1.2',
+    library: 'a.so',
+    runtime: 'wheels',
+    bytes: 5,
+    wheels: [],
+    folder: '/cache/cuda13',
+    path: '/cache/cuda13/a.so',
+  };
+  const machine = { platform: 'linux', architecture: 'x64', gnu: true } as const;
+
+  it('list devices, those of a kind together', () => {
+    const devices = [80, 80, null].map((size) => ({
+      name: size === null ? 'cpu' : 'H100',
+      memoryBytes: size === null ? null : size * GB,
+    }));
+    const trial = { works: true, platform: 'cuda', platformVersion: '', apiVersion: '0.1', devices } as const;
+    expect(pluginCheck(plugin, trial)).toMatchObject({
+      name: 'xla cuda13',
+      status: 'ok',
+      says: '1.2 on 2 of H100 with 80.0 GB, cpu',
+    });
+  });
+
+  it('warn of a plugin that cannot be used, with the fix', () => {
+    const trial = { works: false, reason: 'driver-too-old', says: 'driver 5 is too old', fix: 'update it' } as const;
+    expect(pluginCheck(plugin, trial)).toMatchObject({
+      status: 'warning',
+      says: '1.2 cannot be used here: driver 5 is too old',
+      fix: 'update it',
+      facts: { reason: 'driver-too-old', path: plugin.path },
+    });
+    expect(pluginCheck(plugin, { ...trial, reason: 'failed' }).says).toContain('does not work');
+  });
+
+  it('find no fault with a machine that has none, and name the one for its GPU', () => {
+    const bare = nothingInstalled({ devices: 0, windows: false }, machine);
+    expect(bare).toMatchObject({ name: 'xla', status: 'ok', says: expect.stringContaining('none needed') as string });
+    for (const [driver, name] of [
+      ['580.65.06', 'cuda13'],
+      ['550.54.14', 'cuda12'],
+    ]) {
+      const found = nothingInstalled({ driver, devices: 1, windows: false }, machine);
+      expect(found).toMatchObject({ status: 'ok', says: expect.stringContaining(`add ${name}`) as string });
+    }
+    const mac = nothingInstalled({ devices: 0, windows: false }, { ...machine, platform: 'darwin', gnu: false });
+    expect(mac.says).not.toContain('engine add');
   });
 });
 

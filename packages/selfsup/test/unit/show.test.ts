@@ -1,5 +1,4 @@
 import { propertyOptions } from '@selfsup/test-kit';
-import { datasetFrom } from '@selfsup/datasets';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +6,7 @@ import { meanOfHeads } from '../../src/show/attention-maps.js';
 import { heatMap, stretched } from '../../src/show/heat-map.js';
 import { neighbourPicture } from '../../src/show/neighbour-picture.js';
 import { imageDataUri, sheet } from '../../src/show/picture-svg.js';
-import { fixedSelection, outputNames, subsetOf } from '../../src/show/pictures.js';
+import { outputNames } from '../../src/show/pictures.js';
 
 const grey = (width: number, height: number, value: number) => ({
   data: new Uint8Array(width * height * 3).fill(value),
@@ -39,36 +38,6 @@ describe('a heat map', () => {
   it('of all heads is their mean', () => {
     const of = (...values: number[]) => ({ values: Float32Array.from(values), rows: 1, columns: values.length });
     expect([...meanOfHeads([of(1, 2), of(3, 6)]).values]).toEqual([2, 4]);
-  });
-});
-
-describe('a selection', () => {
-  it('is the same each time, without repeats, and whole where there is room', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 1, max: 300 }), (size, most) => {
-        const chosen = fixedSelection(size, most);
-        expect(chosen).toEqual(fixedSelection(size, most));
-        expect(new Set(chosen).size).toBe(Math.min(size, most));
-        for (const index of chosen) expect(index).toBeLessThan(size);
-        if (size <= most) expect(chosen).toEqual(Array.from({ length: size }, (_, i) => i));
-      }),
-      propertyOptions(),
-    );
-  });
-
-  it('is a data set of its own', async () => {
-    const whole = await datasetFrom(
-      [0, 1, 2].map((i) => ({ source: { kind: 'file' as const, path: `${i}.png` }, name: `n${i}`, label: i })),
-      { classes: ['a', 'b', 'c'] },
-    );
-    const part = subsetOf(whole, [2, 0]);
-    expect([part.size, part.name(0), part.label(1), part.source(0)]).toEqual([
-      2,
-      'n2',
-      0,
-      { kind: 'file', path: '2.png' },
-    ]);
-    expect(part.classes).toBe(whole.classes);
   });
 });
 

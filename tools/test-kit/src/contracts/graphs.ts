@@ -1,5 +1,5 @@
 import type { DType } from '@selfsup/core';
-import type { Attribute, Graph, GraphDType, Node, Op, Result, Role, Value, ValueId } from '@selfsup/compile';
+import type { Graph, GraphDType, Node, Op, Result, Role, Value, ValueId } from '@selfsup/compile';
 
 /** Writes small graphs by hand, so that an engine can be tested without the tracer. */
 export class GraphWriter {
@@ -28,12 +28,23 @@ export class GraphWriter {
     op: Op,
     inputs: ValueId[],
     shape: readonly number[],
-    more: { dtype?: GraphDType; attrs?: Node['attrs'] } = {},
+    { dtype = 'f32', attrs = {} }: { dtype?: GraphDType; attrs?: Node['attrs'] } = {},
   ): ValueId {
-    const id = this.#add('intermediate', `${op}${this.#values.length}`, shape, more.dtype ?? 'f32');
-    const attrs: Readonly<Record<string, Attribute>> = more.attrs ?? {};
-    this.#nodes.push({ op, inputs, outputs: [id], attrs });
-    return id;
+    return this.ops(op, inputs, [{ shape, dtype }], attrs)[0];
+  }
+
+  /** An operation with any number of outputs. */
+  ops(
+    op: Op,
+    inputs: readonly ValueId[],
+    outputs: readonly { readonly shape: readonly number[]; readonly dtype: GraphDType }[],
+    attrs: Node['attrs'] = {},
+  ): ValueId[] {
+    const ids = outputs.map(({ shape, dtype }) =>
+      this.#add('intermediate', `${op}${this.#values.length}`, shape, dtype),
+    );
+    this.#nodes.push({ op, inputs, outputs: ids, attrs });
+    return ids;
   }
 
   result(kind: Result['kind'], name: string, value: ValueId): void {

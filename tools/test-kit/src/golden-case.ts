@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs';
 import type { HostTensor } from '@selfsup/core';
-import type { FixtureCase } from '@selfsup/test-kit';
+import type { FixtureCase } from './fixtures.js';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** An array on the host with its shape, of any precision. */
