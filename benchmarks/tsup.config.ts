@@ -4,6 +4,10 @@ export default packageBuild(
   {
     step: 'src/step.ts',
     'step-worker': 'src/step-worker.ts',
+    'product-worker': 'src/product-worker.ts',
+    accumulate: 'src/accumulate.ts',
+    memory: 'src/memory.ts',
+    'first-step': 'src/first-step.ts',
     'xla-overhead': 'src/xla-overhead.ts',
     learning: 'learning/run.ts',
     'learning-ours': 'learning/ours.ts',

@@ -66,6 +66,8 @@ async function runPlanned(run: PlannedRun): Promise<void> {
   }
 }
 
+// An exit ends the running sides too (see runSide); being killed does not.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
 const asked = process.argv.slice(2);
 for (const part of (asked.length > 0 ? asked : PARTS) as Part[]) {
   if (part === 'same-crops') await compareOnSameCrops(data, threads, results('learning-same-crops'));

@@ -1,16 +1,16 @@
-// One whole training step for every line on stdin, one JSON line each: our side of step.ts.
+// One whole training step for every line on stdin, one JSON line each: our side of step.ts and accumulate.ts.
 import { createInterface } from 'node:readline';
-import { prepareTraining, recipeOf, resolveConfig, syntheticBatch } from '@selfsup/recipes';
+import { sizeOf } from '@selfsup/core';
+import { prepareTraining, recipeOf, syntheticBatch, trainedNames } from '@selfsup/recipes';
 import { chooseEngine } from 'selfsup';
+import { configOf, type Setting } from './setting.js';
 
-const [name, arch, batchSize, localCrops] = process.argv.slice(2);
-const { config } = resolveConfig({
-  recipe: name,
-  preset: name === 'dino' ? 'imagenet-vits16' : 'imagenet-vitb16',
-  overrides: [{ arch, batchSize: Number(batchSize), groups: 1, crops: { local: { count: Number(localCrops) } } }],
-});
-const recipe = recipeOf(config);
-const engine = await chooseEngine({ threads: 2 });
+const THREADS = 2;
+
+const recipe = recipeOf(configOf(JSON.parse(process.argv[2]) as Setting));
+const { networks } = recipe;
+const parameters = trainedNames(networks).reduce((sum, name) => sum + sizeOf(networks.specs[name].shape), 0);
+const engine = await chooseEngine({ threads: THREADS });
 const training = await prepareTraining(recipe, engine);
 await training.store.load(training.initialState());
 let step = 0;
@@ -19,7 +19,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   const batch = syntheticBatch(recipe, step++);
   const began = performance.now();
   const { loss } = await training.run(batch);
-  process.stdout.write(`${JSON.stringify({ seconds: (performance.now() - began) / 1000, loss: loss[0] })}\n`);
+  const seconds = (performance.now() - began) / 1000;
+  process.stdout.write(`${JSON.stringify({ seconds, loss: loss[0], parameters })}\n`);
 }
 await training.dispose();
 await engine.dispose();

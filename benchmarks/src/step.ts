@@ -1,68 +1,71 @@
 // Whole training steps against eager PyTorch, rounds interleaved, both with two threads.
-//   npm run bench -- vit_tiny vit_small          (PYTHON=path/to/python with torch)
-import { fileURLToPath } from 'node:url';
-import { appendResult, interleave, runCommand, startWorker } from '@selfsup/bench-kit';
+//   npm run bench -- [recipe...] [arch...]          (PYTHON=path/to/python with torch)
+import { appendResult, interleave, type Spread } from '@selfsup/bench-kit';
+import { torchVariants } from './pytorch.js';
+import { RECIPE_NAMES, selection, type Setting } from './setting.js';
+import { here, idleBytes, ourProducts, startOurs, startTorch, torchProducts, type ProductRates } from './workers.js';
 
-const RECIPE = 'simdino';
-const BATCH = 8;
-const LOCAL_CROPS = 8;
 const ROUNDS = Number(process.env['ROUNDS'] ?? 10);
-const python = process.env['PYTHON'] ?? 'python3';
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const peer = here('../peers/simdino_step.py');
-const idleNode =
-  'await import("selfsup"); await import("@selfsup/engine-onnxruntime"); await import("@selfsup/compile/node");';
+const WARM_UP = 2;
 
-/** Memory of a process that has imported everything and done nothing. */
-async function idleBytes(program: string, args: string[]): Promise<number> {
-  return (await runCommand({ program, args, cwd: here('..') })).peakMemoryBytes ?? 0;
+const { recipes, archs } = selection(process.argv.slice(2), {
+  recipes: RECIPE_NAMES,
+  archs: ['vit_tiny', 'vit_small'],
+});
+const { variants, note } = torchVariants();
+const print = (text: string): boolean => process.stdout.write(`${text}\n`);
+print(note);
+
+const told = ({ square, vit }: ProductRates): string =>
+  `2048 x 2048 x 2048 ${square.toFixed(0)}, 3152 x 192 x 768 ${vit.toFixed(0)} GFLOP/s`;
+const ourRates = await ourProducts();
+print(`products, onnxruntime: ${told(ourRates)}`);
+const torchRates: Record<string, ProductRates> = {};
+for (const { name, flags, what } of variants) {
+  torchRates[name] = await torchProducts(flags);
+  print(`products, PyTorch ${what}: ${told(torchRates[name])}`);
 }
+const idle = await idleBytes();
+const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
-const archs = process.argv.slice(2).filter((name) => name.startsWith('vit_'));
-for (const arch of archs.length > 0 ? archs : ['vit_tiny', 'vit_small']) {
-  const ours = startWorker({
-    program: process.execPath,
-    args: [here('./step-worker.js'), RECIPE, arch, `${BATCH}`, `${LOCAL_CROPS}`],
-  });
-  const torch = startWorker({
-    program: python,
-    args: [
-      peer,
-      '--arch',
+/** A row for every way of running PyTorch. */
+async function measure(setting: Setting): Promise<void> {
+  const ours = startOurs(setting);
+  const torch = variants.map(({ name, flags }) => ({ name, side: startTorch(setting, flags) }));
+  const rounds = { ours: ours.step, ...Object.fromEntries(torch.map(({ name, side }) => [name, side.step])) };
+  const seconds: Record<string, Spread> = await interleave(rounds, ROUNDS, WARM_UP);
+  const ourPeak = (ours.worker.peakMemoryBytes() ?? 0) - idle.ours;
+  const torchPeaks = torch.map(({ side }) => (side.worker.peakMemoryBytes() ?? 0) - idle.torch);
+  await Promise.all([ours, ...torch.map(({ side }) => side)].map(({ worker }) => worker.stop()));
+  const { recipe, arch, batchSize, localCrops } = setting;
+  for (const [i, { name, side }] of torch.entries()) {
+    if (side.parameters !== ours.parameters) {
+      throw new Error(
+        `benchmarks: ${recipe} ${arch} trains ${ours.parameters} parameters, its peer ${side.parameters}`,
+      );
+    }
+    const row = {
+      recipe,
+      what: `${recipe} step, 2 x 224 + ${localCrops} x 96, batch ${batchSize}`,
       arch,
-      '--batch-size',
-      `${BATCH}`,
-      '--local-crops',
-      `${LOCAL_CROPS}`,
-      '--threads',
-      '2',
-      '--stream',
-    ],
-  });
-  const step = (worker: typeof ours) => async (): Promise<number> =>
-    ((await worker.ask('step')) as { seconds: number }).seconds;
-  const seconds = await interleave({ ours: step(ours), torch: step(torch) }, ROUNDS, 2);
-  const peak = { ours: ours.peakMemoryBytes() ?? 0, torch: torch.peakMemoryBytes() ?? 0 };
-  await Promise.all([ours.stop(), torch.stop()]);
-  const idle = {
-    ours: await idleBytes(process.execPath, ['--input-type=module', '-e', idleNode]),
-    torch: await idleBytes(python, [peer, '--idle']),
-  };
-  const memory = { ours: peak.ours - idle.ours, torch: peak.torch - idle.torch };
-  const row = {
-    what: `${RECIPE} step, 2 x 224 + ${LOCAL_CROPS} x 96, batch ${BATCH}`,
-    arch,
-    rounds: ROUNDS,
-    oursSeconds: seconds.ours.median.toFixed(3),
-    torchSeconds: seconds.torch.median.toFixed(3),
-    timeRatio: (seconds.ours.median / seconds.torch.median).toFixed(3),
-    oursMinSeconds: seconds.ours.min.toFixed(3),
-    torchMinSeconds: seconds.torch.min.toFixed(3),
-    oursPeakMB: (memory.ours / 2 ** 20).toFixed(0),
-    torchPeakMB: (memory.torch / 2 ** 20).toFixed(0),
-    memoryRatio: (memory.ours / memory.torch).toFixed(3),
-    torch: 'eager, as installed by pip, 2 threads, SDPA, foreach AdamW and EMA',
-  };
-  process.stdout.write(`${JSON.stringify(row)}\n`);
-  appendResult(here('../results/step.csv'), row);
+      rounds: ROUNDS,
+      oursSeconds: seconds['ours'].median.toFixed(3),
+      torchSeconds: seconds[name].median.toFixed(3),
+      timeRatio: (seconds['ours'].median / seconds[name].median).toFixed(3),
+      oursMinSeconds: seconds['ours'].min.toFixed(3),
+      torchMinSeconds: seconds[name].min.toFixed(3),
+      oursPeakMB: megabytes(ourPeak),
+      torchPeakMB: megabytes(torchPeaks[i]),
+      memoryRatio: (ourPeak / torchPeaks[i]).toFixed(3),
+      oursSquareGflops: ourRates.square.toFixed(0),
+      torchSquareGflops: torchRates[name].square.toFixed(0),
+      oursVitGflops: ourRates.vit.toFixed(0),
+      torchVitGflops: torchRates[name].vit.toFixed(0),
+      torch: variants[i].what,
+    };
+    print(JSON.stringify(row));
+    appendResult(here('../results/step.csv'), row);
+  }
 }
+
+for (const arch of archs) for (const recipe of recipes) await measure({ recipe, arch, batchSize: 8, localCrops: 8 });

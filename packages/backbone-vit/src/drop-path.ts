@@ -87,7 +87,8 @@ function rowMap({ rows, scale }: DropPathSubset, branch: number, batch: number):
   const chosen: tf.Tensor1D = tf.cast(tf.reshape(tf.slice(rows, [branch, 0], [1, k]), [k]), 'int32');
   const factors =
     scale === undefined ? tf.fill([k, 1], batch / k) : tf.reshape(tf.slice(scale, [branch, 0], [1, k]), [k, 1]);
-  const named = tf.oneHot(chosen, batch, 1, 0, 'float32'); // [k, B]
+  // [k, B]; tfjs has no one-hot of a single column.
+  const named = batch === 1 ? tf.ones([k, 1]) : tf.oneHot(chosen, batch, 1, 0, 'float32');
   // Fillers may repeat a row that is chosen in earnest: they must not count.
   const hits = scale === undefined ? named : tf.mul(named, tf.cast(tf.notEqual(factors, 0), 'float32'));
   const order = tf.tensor2d(

@@ -52,15 +52,18 @@ class PjrtEngine implements XlaEngine {
   readonly composites = COMPOSITES;
   readonly #client: Client;
   readonly #devices: readonly Device[];
+  readonly #info: readonly DeviceInfo[];
   readonly #options: XlaOptions;
   readonly #cache: ProgramCache | undefined;
   readonly #executables = new Set<XlaExecutable>();
   readonly #stores = new Set<XlaStateStore>();
-  #disposed = false;
+  readonly #compiling = new Set<Promise<unknown>>();
+  #disposal: Promise<void> | undefined;
 
   constructor(client: Client, devices: readonly Device[], options: XlaOptions) {
     this.#client = client;
     this.#devices = devices;
+    this.#info = devices.map((device, i) => describeDevice(client, device, i));
     this.#options = options;
     this.#cache = options.cache === undefined ? undefined : new ProgramCache(options.cache);
   }
@@ -82,27 +85,40 @@ class PjrtEngine implements XlaEngine {
   }
 
   devices(): readonly DeviceInfo[] {
-    const { platform } = this.#client;
-    const { major, minor } = this.apiVersion;
-    return this.#devices.map((device, i) => {
-      const memoryBytes = capacityOf(this.#client, device);
-      return {
-        name: `${platform}:${i} ${device.kind} (XLA, PJRT ${major}.${minor})`,
-        kind: deviceKind(platform),
-        ...(memoryBytes === undefined ? {} : { memoryBytes }),
-      };
-    });
+    return this.#info;
   }
 
   createStore(): XlaStateStore {
-    if (this.#disposed) throw disposedError('createStore', 'engine');
-    const store = new XlaStateStore(this.#client, this.#devices);
-    this.#stores.add(store);
-    return store;
+    if (this.#disposal !== undefined) throw disposedError('createStore', 'engine');
+    return this.#newStore();
   }
 
-  async compile(graph: Graph, { store, commitIf }: CompileOptions = {}): Promise<XlaExecutable> {
-    if (this.#disposed) throw disposedError('compile', 'engine');
+  async compile(graph: Graph, options: CompileOptions = {}): Promise<XlaExecutable> {
+    if (this.#disposal !== undefined) throw disposedError('compile', 'engine');
+    const compiling = this.#compile(graph, options);
+    this.#compiling.add(compiling);
+    try {
+      return await compiling;
+    } finally {
+      this.#compiling.delete(compiling);
+    }
+  }
+
+  /** Ends when everything that is under way has ended. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#end();
+    return this.#disposal;
+  }
+
+  async #end(): Promise<void> {
+    await Promise.allSettled(this.#compiling);
+    await Promise.all([...this.#executables].map((executable) => executable.dispose()));
+    await Promise.all([...this.#stores].map((store) => store.dispose()));
+    this.#client.dispose();
+  }
+
+  async #compile(graph: Graph, { store, commitIf }: CompileOptions): Promise<XlaExecutable> {
+    const given = store === undefined ? undefined : this.#own(store);
     const { state = 'replicated', overrides = {} } = this.#options;
     const count = this.#devices.length;
     const program = emitStableHlo(graph, {
@@ -116,7 +132,7 @@ class PjrtEngine implements XlaEngine {
       const executable: XlaExecutable = new XlaExecutable({
         client: this.#client,
         devices: this.#devices,
-        store: store === undefined ? this.createStore() : this.#own(store),
+        store: given ?? this.#newStore(),
         program,
         loaded,
         onDispose: () => this.#executables.delete(executable),
@@ -127,14 +143,6 @@ class PjrtEngine implements XlaEngine {
       loaded.dispose();
       throw problem;
     }
-  }
-
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    await Promise.all([...this.#executables].map((executable) => executable.dispose()));
-    await Promise.all([...this.#stores].map((store) => store.dispose()));
-    this.#client.dispose();
   }
 
   async #load(text: string, signature: Signature, settings: CompileSettings): Promise<LoadedExecutable> {
@@ -158,6 +166,12 @@ class PjrtEngine implements XlaEngine {
     return made;
   }
 
+  #newStore(): XlaStateStore {
+    const store: XlaStateStore = new XlaStateStore(this.#client, this.#devices, () => this.#stores.delete(store));
+    this.#stores.add(store);
+    return store;
+  }
+
   #own(store: unknown): XlaStateStore {
     if (store instanceof XlaStateStore && store.isOf(this.#client)) return store;
     throw new SslError('BAD_OPTION', {
@@ -167,6 +181,17 @@ class PjrtEngine implements XlaEngine {
       fix: 'make it with createStore() of this engine',
     });
   }
+}
+
+function describeDevice(client: Client, device: Device, index: number): DeviceInfo {
+  const { platform, plugin } = client;
+  const { major, minor } = plugin.version;
+  const memoryBytes = capacityOf(client, device);
+  return {
+    name: `${platform}:${index} ${device.kind} (XLA, PJRT ${major}.${minor})`,
+    kind: deviceKind(platform),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  };
 }
 
 function deviceKind(platform: string): DeviceInfo['kind'] {

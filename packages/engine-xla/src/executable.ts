@@ -68,7 +68,8 @@ export class XlaExecutable implements Executable {
   readonly #specs: Specs;
   /** Arrays of coming batches, see {@link XlaExecutable.prepare}. */
   readonly #prepared: Prepared[] = [];
-  #disposed = false;
+  readonly #running = new Set<Promise<unknown>>();
+  #disposal: Promise<void> | undefined;
 
   constructor(parts: ExecutableParts) {
     const { store, program } = parts;
@@ -94,7 +95,7 @@ export class XlaExecutable implements Executable {
   prepare(arrays: Readonly<HostArrays>): void {
     const given = this.#batch.filter(({ name }) => Object.hasOwn(arrays, name));
     checkArrays('engine-xla.prepare', arrays, Object.fromEntries(given.map(({ name }) => [name, this.#specs[name]])));
-    if (this.#disposed) throw disposedError('prepare', 'executable');
+    if (this.#disposal !== undefined) throw disposedError('prepare', 'executable');
     for (const port of given) {
       const array = arrays[port.name];
       this.#prepared.push({ name: port.name, array, coming: this.#send(port, array) });
@@ -103,27 +104,38 @@ export class XlaExecutable implements Executable {
 
   async run(batch: Readonly<HostArrays>): Promise<HostArrays> {
     checkArrays('engine-xla.run', batch, this.#specs);
-    if (this.#disposed) throw disposedError('run', 'executable');
-    // Copied at once, also while an earlier run is under way.
-    const coming = this.#batch.map((port) => this.#take(port, batch[port.name]));
+    if (this.#disposal !== undefined) throw disposedError('run', 'executable');
+    const running = this.#run(batch);
+    this.#running.add(running);
     try {
-      return await this.store.exclusively(async () => {
-        if (this.#disposed) throw disposedError('run', 'executable');
-        return await this.#step(await Promise.all(coming));
-      });
+      return await running;
     } finally {
-      await this.#free(coming);
+      this.#running.delete(running);
     }
   }
 
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    await this.store.settled();
-    this.#disposed = true;
+  /** Ends when all runs asked for have ended. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#end();
+    return this.#disposal;
+  }
+
+  async #end(): Promise<void> {
+    await Promise.allSettled(this.#running);
     await this.#free(this.#prepared.map(({ coming }) => coming));
     this.#prepared.length = 0;
     this.#parts.loaded.dispose();
     this.#parts.onDispose();
+  }
+
+  async #run(batch: Readonly<HostArrays>): Promise<HostArrays> {
+    // Copied at once, also while an earlier run is under way.
+    const coming = this.#batch.map((port) => this.#take(port, batch[port.name]));
+    try {
+      return await this.store.exclusively(async () => this.#step(await Promise.all(coming)));
+    } finally {
+      await this.#free(coming);
+    }
   }
 
   async #step(batch: readonly (readonly bigint[])[]): Promise<HostArrays> {

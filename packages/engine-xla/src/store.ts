@@ -31,11 +31,13 @@ export class XlaStateStore implements StateStore {
   readonly #devices: readonly Device[];
   readonly #slots = new Map<string, StateSlot>();
   #last: Promise<unknown> = Promise.resolve();
+  readonly #onDispose: () => void;
   #disposed = false;
 
-  constructor(client: Client, devices: readonly Device[]) {
+  constructor(client: Client, devices: readonly Device[], onDispose: () => void) {
     this.#client = client;
     this.#devices = devices;
+    this.#onDispose = onDispose;
   }
 
   /** Whether this store's buffers are of a client. */
@@ -132,6 +134,7 @@ export class XlaStateStore implements StateStore {
     this.#disposed = true;
     for (const { buffers } of this.#slots.values()) this.#client.buffers.destroy(buffers);
     this.#slots.clear();
+    this.#onDispose();
   }
 
   /** Puts arrays in; all of them or, if one does not fit, none. */

@@ -5,8 +5,17 @@ import { readFileSync } from 'node:fs';
  * process is gone. Its children are not counted: start a program itself, not through npx or a shell.
  */
 export function peakMemoryBytes(pid: number | 'self' = 'self'): number | undefined {
+  return statusBytes('VmHWM', pid);
+}
+
+/** Memory a process holds now (VmRSS), otherwise as {@link peakMemoryBytes}. */
+export function residentBytes(pid: number | 'self' = 'self'): number | undefined {
+  return statusBytes('VmRSS', pid);
+}
+
+function statusBytes(field: string, pid: number | 'self'): number | undefined {
   try {
-    const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
     return line === null ? undefined : Number(line[1]) * 1024;
   } catch {
     return undefined;

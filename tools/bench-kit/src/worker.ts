@@ -27,7 +27,7 @@ export interface BenchWorker {
  * a line, works, and writes one line of JSON; lines that are not JSON are passed over.
  *
  * @example
- * const torch = startWorker({ program: 'python3', args: ['peers/simdino_step.py'] });
+ * const torch = startWorker({ program: 'python3', args: ['peers/step.py', '--stream'] });
  * const { seconds } = (await torch.ask('step')) as { seconds: number };
  */
 export function startWorker(command: WorkerCommand): BenchWorker {

@@ -104,6 +104,23 @@ describe('subsets', () => {
     for (const count of counts) expect(Math.abs(count / expected - 1)).toBeLessThan(0.06);
   });
 
+  it('of a single row take it, and scale what it adds', () => {
+    const network = vit({ ...uniform, depth: 1 });
+    const params = toTensors(network.init(rng()));
+    const image: tf.Tensor4D = tf.ones([1, 16, 16, 3]);
+    const rows: tf.Tensor2D = tf.zeros([2, 1], 'int32');
+    const at = (scale: number): tf.Tensor2D => {
+      const subsets = { 'blocks.0': { rows, scale: tf.fill<tf.Rank.R2>([2, 1], scale) } };
+      return network.apply(params, image, { subsets }).cls;
+    };
+    expect(network.apply(params, image, { subsets: { 'blocks.0': { rows } } }).cls.dataSync()).toBeAllclose(
+      network.apply(params, image).cls.dataSync(),
+    );
+    expect(at(1).dataSync()).toBeAllclose(network.apply(params, image).cls.dataSync());
+    const without = { 'blocks.0': tf.zeros<tf.Rank.R2>([2, 1]) };
+    expect(at(0).dataSync()).toBeAllclose(network.apply(params, image, { keep: without }).cls.dataSync());
+  });
+
   it('refuse groups that do not divide the images', () => {
     expect(() => drawSubsets(uniform, rng(), { crops: 2, images: 5, groups: 2 })).toThrow(/multiple of groups/);
   });

@@ -1,10 +1,7 @@
-import '@tensorflow/tfjs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadCheckpoint, openRun, writeSafetensors } from '@selfsup/checkpoint';
-import type { Engine } from '@selfsup/compile';
-import { tfjsEngine } from '@selfsup/compile/node';
 import { SslError, type HostArrays, type HostTensor } from '@selfsup/core';
 import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import '@selfsup/test-kit'; // matchers
@@ -20,6 +17,7 @@ import {
   train,
   withFrozenTeacher,
 } from '../../src/index.js';
+import { ENGINES } from '../engines.js';
 import { noisePictures } from '../support/pictures.js';
 
 const GEOMETRY = { crops: { global: { size: 16 } }, backbone: { imageSize: 16 } };
@@ -143,11 +141,6 @@ describe('a frozen teacher', () => {
     expect((await withFrozenTeacher(distillConfig(first))).notes).toEqual([]);
   });
 });
-
-const ENGINES: Record<string, () => Promise<Engine>> = {
-  'tfjs cpu': async () => tfjsEngine({ backend: 'cpu' }),
-  onnxruntime: async () => onnxruntimeEngine(),
-};
 
 describe.each(Object.entries(ENGINES))('distillation on %s', (_, makeEngine) => {
   it('has nothing to learn from itself', async () => {

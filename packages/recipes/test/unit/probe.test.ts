@@ -1,10 +1,7 @@
-import '@tensorflow/tfjs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openRun, readMetrics, selectParameters } from '@selfsup/checkpoint';
-import type { Engine } from '@selfsup/compile';
-import { tfjsEngine } from '@selfsup/compile/node';
 import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import { knnClassify, ridgeProbe } from '@selfsup/eval-suite';
 import type { Dataset } from '@selfsup/datasets';
@@ -23,6 +20,7 @@ import {
   train,
   type TrainOptions,
 } from '../../src/index.js';
+import { ENGINES } from '../engines.js';
 import { noisePictures } from '../support/pictures.js';
 
 function tiny(recipe: string, changes: Overrides = {}): RecipeConfig {
@@ -110,11 +108,6 @@ describe('the probe', () => {
     });
     expect(await measured('stopped', true)).toEqual(straight);
   });
-
-  const ENGINES: Record<string, () => Promise<Engine>> = {
-    'tfjs cpu': async () => tfjsEngine({ backend: 'cpu' }),
-    onnxruntime: async () => onnxruntimeEngine(),
-  };
 
   it.each(Object.entries(ENGINES))('measures the teacher in the engine as evaluation does (%s)', async (_, make) => {
     const engine = await make();

@@ -23,7 +23,20 @@ describe('--engine xla', () => {
   });
 
   const train = (out: string, ...flags: string[]): Promise<Ended> => {
-    const run = ['train', 'simdino', '--data', data, ...TINY, '--steps', '4', '--workers', '0', '--json'];
+    const run = [
+      'train',
+      'simdino',
+      '--data',
+      data,
+      ...TINY,
+      '--steps',
+      '4',
+      '--workers',
+      '0',
+      '--probe-every',
+      '0',
+      '--json',
+    ];
     return inProcess([...run, '--out', join(folder, out), ...flags]);
   };
 

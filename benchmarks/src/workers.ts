@@ -1,0 +1,78 @@
+// Processes that stand ready to take training steps.
+import { fileURLToPath } from 'node:url';
+import { runCommand, startWorker, type BenchWorker, type Round } from '@selfsup/bench-kit';
+import type { Setting } from './setting.js';
+
+export const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+const python = process.env['PYTHON'] ?? 'python3';
+const THREADS = ['--threads', '2'];
+
+/** Flag of the peers that makes MKL take its best kernels on processors of other makers too. */
+export const AS_INTEL = '--mkl-as-intel';
+
+/** Everything our side imports, and nothing done with it. */
+const IDLE =
+  'await import("selfsup"); await import("@selfsup/engine-onnxruntime"); await import("@selfsup/compile/node");';
+
+/** Rates of matrix products, GFLOP/s. */
+export interface ProductRates {
+  /** 2048 x 2048 x 2048. */
+  readonly square: number;
+  /** 3152 x 192 x 768 and back, as in the MLP of a ViT-Ti with 16 crops of 224 pixels. */
+  readonly vit: number;
+}
+
+/** One side of a comparison of steps. */
+export interface Side {
+  readonly worker: BenchWorker;
+  /** Size of what it trains, known after a step. */
+  parameters: number;
+  readonly step: Round;
+}
+
+function side(worker: BenchWorker): Side {
+  const started: Side = {
+    worker,
+    parameters: 0,
+    step: async () => {
+      const { seconds, parameters } = (await worker.ask('step')) as { seconds: number; parameters: number };
+      started.parameters = parameters;
+      return seconds;
+    },
+  };
+  return started;
+}
+
+export function startOurs(setting: Setting): Side {
+  return side(startWorker({ program: process.execPath, args: [here('./step-worker.js'), JSON.stringify(setting)] }));
+}
+
+export function startTorch({ recipe, arch, batchSize, localCrops }: Setting, flags: readonly string[]): Side {
+  const sizes = ['--batch-size', `${batchSize}`, '--local-crops', `${localCrops}`];
+  const args = [here('../peers/step.py'), '--stream', '--recipe', recipe, '--arch', arch, ...sizes, ...THREADS];
+  return side(startWorker({ program: python, args: [...args, ...flags] }));
+}
+
+/** Peak memory of processes that imported everything and did nothing, bytes. */
+export async function idleBytes(): Promise<{ ours: number; torch: number }> {
+  const peakOf = async (program: string, args: string[]): Promise<number> =>
+    (await runCommand({ program, args, cwd: here('..') })).peakMemoryBytes ?? 0;
+  return {
+    ours: await peakOf(process.execPath, ['--input-type=module', '-e', IDLE]),
+    torch: await peakOf(python, [here('../peers/step.py'), '--idle']),
+  };
+}
+
+async function rates(program: string, args: string[]): Promise<ProductRates> {
+  const { code, stdout, stderr } = await runCommand({ program, args });
+  if (code !== 0) throw new Error(`benchmarks: ${program} ${args.join(' ')} ended with code ${code}\n${stderr}`);
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as ProductRates;
+}
+
+/** How fast this machine multiplies matrices in onnxruntime, two threads. */
+export const ourProducts = (): Promise<ProductRates> => rates(process.execPath, [here('./product-worker.js')]);
+
+/** The same in PyTorch. */
+export const torchProducts = (flags: readonly string[]): Promise<ProductRates> =>
+  rates(python, [here('../peers/products.py'), ...THREADS, ...flags]);
