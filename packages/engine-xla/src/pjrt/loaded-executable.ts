@@ -12,11 +12,10 @@ export interface Signature {
   readonly outputs: number;
 }
 
-/** Arrays of pointers to rows of equal length within one array. */
-function rows(plugin: Plugin, all: BigUint64Array, count: number): BigUint64Array {
+/** Pointers to `count` rows of `length` within one array. */
+function rows(plugin: Plugin, all: BigUint64Array, count: number, length: number): BigUint64Array {
   const start = plugin.addressOf(all);
-  const bytes = BigInt(all.byteLength / count);
-  return BigUint64Array.from({ length: count }, (_, i) => start + BigInt(i) * bytes);
+  return BigUint64Array.from({ length: count }, (_, i) => start + BigInt(i * length * all.BYTES_PER_ELEMENT));
 }
 
 /** A program on its devices. Its arguments and results are written to and read from memory made once. */
@@ -39,14 +38,14 @@ export class LoadedExecutable {
     this.#buffers = buffers;
     this.#handle = handle;
     plugin.live.executables++;
-    // One element more than needed: an empty array has no address.
+    // Never empty: an empty array has no address.
     const pointers = (count: number): BigUint64Array => new BigUint64Array(Math.max(1, count));
     this.inputs = pointers(devices * inputs);
     this.outputs = pointers(devices * outputs);
     this.#events = pointers(devices);
     const options = plugin.struct('ExecuteOptions', {}).bytes;
-    const inputRows = rows(plugin, this.inputs, devices);
-    const outputRows = rows(plugin, this.outputs, devices);
+    const inputRows = rows(plugin, this.inputs, devices, inputs);
+    const outputRows = rows(plugin, this.outputs, devices, outputs);
     this.#held = [options, inputRows, outputRows];
     this.#arguments = plugin.argumentsOf('LoadedExecutable_Execute', {
       executable: handle,
