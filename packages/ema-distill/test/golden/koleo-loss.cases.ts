@@ -21,8 +21,8 @@ export function koleoLossCases(fixture: FixtureCase): GoldenFunction[] {
     },
     check: ({ loss, grad }) => {
       const twins = name === 'duplicate';
-      // The distance of identical rows is made of rounding, see the fixture's notes.
-      const rtol = twins ? 1e-2 : fixture.tolerance('scalar');
+      // The distance of identical rows is made of rounding, see the fixture's notes: engines differ in it by 2 % of the loss.
+      const rtol = twins ? 3e-2 : fixture.tolerance('scalar');
       expect(loss.data[0]).toBeAllclose(fixture.scalar(`${name}/loss`), { rtol, atol: 0 });
       if (twins) {
         expect(grad.data.every(Number.isFinite)).toBe(true);
