@@ -1,4 +1,5 @@
 import { SslError } from '@selfsup/core';
+import limit from 'p-limit';
 import {
   API_MAJOR,
   ERROR_CODES,
@@ -32,6 +33,9 @@ export interface ApiVersion {
 
 type ArgumentsOf<N extends FunctionName> = Struct<(typeof FUNCTIONS)[N]['fields']>;
 type Values<N extends FunctionName> = Parameters<ArgumentsOf<N>['set']>[0];
+
+/** koffi fails beyond 64 calls at once, of all libraries together; p-limit is the usual queue for that. */
+const inTurn = limit(32);
 
 /** Where the table of functions starts: after its size, extensions and version. */
 const TABLE = { size: 0, major: 32, minor: 36, functions: 40 } as const;
@@ -141,18 +145,20 @@ export class Plugin {
     if (!this.#threads) return this.#check(name, this.function(name)(this.addressOf(args.bytes)));
     // Native code reads and writes this memory while it runs: it must not be collected before.
     const alive: unknown[] = [args, ...held];
-    return new Promise((resolve, reject) => {
-      this.function(name).async(this.addressOf(args.bytes), (error: unknown, result) => {
-        alive.length = 0;
-        try {
-          if (error !== null && error !== undefined) throw pluginError(name, 'INTERNAL', String(error));
-          this.#check(name, result);
-          resolve();
-        } catch (problem) {
-          reject(problem as Error);
-        }
+    const call = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        this.function(name).async(this.addressOf(args.bytes), (error: unknown, result) => {
+          alive.length = 0;
+          try {
+            if (error !== null && error !== undefined) throw pluginError(name, 'INTERNAL', String(error));
+            this.#check(name, result);
+            resolve();
+          } catch (problem) {
+            reject(problem as Error);
+          }
+        });
       });
-    });
+    return inTurn(call);
   }
 
   /** A function of the plugin, found on first use. @throws SslError `UNSUPPORTED` when this plugin lacks it */

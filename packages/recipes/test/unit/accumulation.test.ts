@@ -88,8 +88,11 @@ function onePass(recipe: string, changes: Overrides, parts: number): boolean {
   return GROUPS % parts === 0 && covariance !== 'all-groups';
 }
 
-/** Parts that are whole groups and parts that cut them, down to single images; on the slow engine one number of each. */
-const PARTS: Readonly<Record<string, readonly number[]>> = { 'tfjs cpu': [2, 3] };
+/**
+ * Parts that are whole groups and parts that cut them, down to single images. Where steps or compiling are slow, one
+ * number of each, or parts that cut groups alone.
+ */
+const PARTS: Readonly<Record<string, readonly number[]>> = { 'tfjs cpu': [2, 3], xla: [6] };
 const ALL_PARTS = [2, 4, 6, 12];
 
 describe.each(Object.entries(ENGINES))('a step in parts on %s', (engine, make) => {
