@@ -24,11 +24,14 @@ interface Point {
 
 type Rows = readonly Readonly<Record<string, string>>[];
 
+/** Of finished runs: a mean over other seeds at every step would bend the curve. */
 function curveOf(rows: Rows, side: Side, recipe: string): Point[] {
-  const wanted = rows.filter(
+  const runs = rows.filter(
     (row) =>
       row['side'] === side && row['recipe'] === recipe && row['variant'] === 'base' && row['steps'] === String(STEPS),
   );
+  const finished = new Set(runs.filter((row) => row['step'] === row['steps']).map((row) => row['seed']));
+  const wanted = runs.filter((row) => finished.has(row['seed']));
   const steps = [...new Set(wanted.map((row) => Number(row['step'])))].sort((a, b) => a - b);
   return steps.map((step) => {
     const values = wanted.filter((row) => Number(row['step']) === step).map((row) => Number(row['knn.top1']));
@@ -78,7 +81,7 @@ function panel(title: string, curves: Readonly<Record<Side, Point[]>>, steps: Ax
   const subtitle = seeds === 1 ? 'one seed' : `mean and range of ${seeds} seeds`;
   return (
     text(left, 18, title, `font-weight="600" font-size="13" fill="${LIGHT.text}"`) +
-    text(left, 34, `k-NN top-1 on held-out pictures, %; ${subtitle}`) +
+    text(left, 34, `held-out k-NN top-1, %; ${subtitle}`) +
     `${rows.join('')}${columns.join('')}${drawn.join('')}` +
     text((left + width - right) / 2, height - 4, 'step', 'text-anchor="middle"')
   );

@@ -16,9 +16,9 @@ export interface PlannedRun {
 }
 
 /** Length of the compared runs; those of the sensitivity grid are half as long. */
-export const STEPS = Number(process.env['STEPS'] ?? 600);
+export const STEPS = Number(process.env['STEPS'] ?? 400);
 /** Steps between evaluations. */
-export const EVALUATE_EVERY = Math.max(1, Math.floor(STEPS / 4));
+export const EVALUATE_EVERY = Math.max(1, Math.floor(STEPS / 8));
 export const NEIGHBOURS = 20;
 export const VOTE_TEMPERATURE = 0.07;
 

@@ -12,6 +12,7 @@ const program = fileURLToPath(new URL('bin/selfsup.js', import.meta.resolve('sel
 /** A line of the log when it appeared. */
 export interface Seen {
   readonly step: number;
+  readonly loss: number;
   /** Since the command started. */
   readonly seconds: number;
   readonly pid: number;
@@ -40,7 +41,8 @@ export async function followTraining(args: readonly string[], onRecord: (seen: S
     const seconds = (performance.now() - began) / 1000;
     for (const line of text.split('\n').slice(0, -1).slice(known)) {
       known++;
-      onRecord({ step: (JSON.parse(line) as { step: number }).step, seconds, pid: child.pid as number });
+      const { step, loss } = JSON.parse(line) as { step: number; loss: number };
+      onRecord({ step, loss, seconds, pid: child.pid as number });
     }
   };
   try {

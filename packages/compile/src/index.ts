@@ -47,6 +47,7 @@ export {
   type FlopEstimate,
   type GraphEstimate,
 } from './graph/estimate.js';
+export { estimateTraffic } from './graph/traffic.js';
 export { printGraph } from './graph/print.js';
 export {
   evaluateNode,

@@ -8,7 +8,7 @@ import type { ProgramMemory } from './pjrt/program.js';
 import { preloadLibraries } from './plugins/preload.js';
 
 /** Options of {@link compileAhead}. */
-export interface AheadOptions extends Pick<EmitOptions, 'devices' | 'state' | 'commitIf'> {
+export interface AheadOptions extends Pick<EmitOptions, 'devices' | 'state' | 'precision' | 'commitIf'> {
   /** Path of a plugin that compiles for devices it does not have. */
   readonly plugin: string;
   readonly preload?: readonly string[];

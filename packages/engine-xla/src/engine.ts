@@ -23,6 +23,11 @@ export interface XlaOptions {
   readonly devices?: number;
   /** Whether every device has the whole state (default), or each tensor is split over the devices. */
   readonly state?: 'replicated' | 'sharded';
+  /**
+   * Factors of the matrix products of networks: float32 (default), or rounded to bfloat16. State, sums, norms, softmax and
+   * losses are float32 in both.
+   */
+  readonly precision?: 'f32' | 'bf16';
   /** Threads of the CPU plugin; all cores by default. Other plugins have no use for them. */
   readonly threads?: number;
   /** Options of the plugin itself, e.g. `memory_fraction` of NVIDIA's. */
@@ -119,11 +124,12 @@ class PjrtEngine implements XlaEngine {
 
   async #compile(graph: Graph, { store, commitIf }: CompileOptions): Promise<XlaExecutable> {
     const given = store === undefined ? undefined : this.#own(store);
-    const { state = 'replicated', overrides = {} } = this.#options;
+    const { state = 'replicated', precision = 'f32', overrides = {} } = this.#options;
     const count = this.#devices.length;
     const program = emitStableHlo(graph, {
       devices: count,
       state,
+      precision,
       ...(commitIf === undefined ? {} : { commitIf }),
     });
     const signature = { devices: count, inputs: program.inputs.length, outputs: program.outputs.length };

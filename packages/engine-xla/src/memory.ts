@@ -28,7 +28,7 @@ export function explainMemory(problem: unknown, client: Client, device: Device, 
       where: 'engine-xla.run',
       expected: `${gigabytes(need)} of memory on each device (${parts})`,
       got: `${capacity === undefined ? 'less' : gigabytes(capacity)} (${String(problem.details['message'])})`,
-      fix: 'use a smaller --batch-size, --accumulate 2 or more, --precision bf16, or more --devices',
+      fix: 'use a smaller --batch-size, --accumulate 2 or more, or more --devices',
       details: { ...problem.details, needBytes: need, capacityBytes: capacity },
       cause: problem,
     });

@@ -18,8 +18,11 @@ export const COMPOSITE_KERNELS = {
   top_k: 'Selfsup.TopK',
 } as const;
 
-/** Name of a composite kernel, e.g. `Selfsup.Gelu`. */
-export type CompositeKernel = (typeof COMPOSITE_KERNELS)[keyof typeof COMPOSITE_KERNELS];
+/** The kernel of `matrixProduct`: no composite of the graph but a matrix product with a mark. */
+export const PRODUCT_KERNEL = 'Selfsup.MatMul';
+
+/** Name of a kernel of ours, e.g. `Selfsup.Gelu`. */
+export type CompositeKernel = (typeof COMPOSITE_KERNELS)[keyof typeof COMPOSITE_KERNELS] | typeof PRODUCT_KERNEL;
 
 /**
  * Runs a composite: the kernel of that name if the current backend has one, else its definition in plain tfjs
@@ -29,7 +32,7 @@ export type CompositeKernel = (typeof COMPOSITE_KERNELS)[keyof typeof COMPOSITE_
  * Gradients are no business of a composite: call it inside {@link withGradient}, whose gradient may call other
  * composites.
  *
- * @param kernelName - One of {@link COMPOSITE_KERNELS}.
+ * @param kernelName - One of {@link COMPOSITE_KERNELS}, or {@link PRODUCT_KERNEL}.
  * @param inputs - Tensors by the names of the composite table, in its order.
  * @param attrs - Attributes by the names of that table; plain numbers and booleans.
  * @param body - The same in plain tfjs functions; returns all outputs in the table's order. Run in a `tf.tidy`.

@@ -1,10 +1,11 @@
 export { attention, type AttentionOptions } from './attention.js';
 export { cholesky } from './cholesky.js';
-export { COMPOSITE_KERNELS, runComposite, type CompositeKernel } from './composite.js';
+export { COMPOSITE_KERNELS, PRODUCT_KERNEL, runComposite, type CompositeKernel } from './composite.js';
 export { gelu } from './gelu.js';
 export { LAYER_NORM_EPSILON, layerNorm } from './layer-norm.js';
 export { linear } from './linear.js';
 export { logDet } from './log-det.js';
+export { matrixProduct } from './matrix-product.js';
 export { NORMALIZE_EPSILON, normalize, type NormalizeOptions } from './normalize.js';
 export { softmax } from './softmax.js';
 export { topK, type TopK } from './top-k.js';

@@ -18,6 +18,7 @@ export type {
   MaskedConfig,
   OptimizerConfig,
   Preset,
+  PublishedAccuracy,
   ProbeConfig,
   PrototypeHeadConfig,
   RecipeConfig,

@@ -34,8 +34,37 @@ function engineOptions(command: Command): Command {
     .addOption(
       new Option('--shard <what>', 'split the state over the devices as well (with --engine xla)').choices(['state']),
     )
+    .addOption(
+      new Option('--precision <p>', 'factors of matrix products: f32, or rounded to bf16 (with --engine xla)').choices([
+        'f32',
+        'bf16',
+      ]),
+    )
     .option('--backend <name>', 'tfjs backend, e.g. cpu or wasm (with --engine tfjs)')
     .option('--threads <n>', 'threads of the engine; all cores by default', whole('threads'));
+}
+
+/** Options of commands that train. */
+function runOptions(command: Command): Command {
+  return engineOptions(command)
+    .requiredOption('--data <dir>', 'folder of images, of class folders, or of CIFAR binaries')
+    .option('--arch <name>', 'vit_tiny, vit_small, vit_base, ...')
+    .option('--steps <n>', 'total number of steps', whole('steps'))
+    .option('--batch-size <n>', 'images of a step', whole('batch-size'))
+    .option('--groups <n>', 'virtual ranks of the published method', whole('groups'))
+    .option('--accumulate <k>', 'compute a step in this many parts, exactly', whole('accumulate'))
+    .option('--seed <n>', 'seed of everything random', whole('seed', 0))
+    .option('--resume', 'go on from the last checkpoint of --out')
+    .option('--config <file>', 'JSON file with settings')
+    .option('--set <key=json>', 'one setting, e.g. loss.codingRateEps=0.1; may be repeated', collect)
+    .option(
+      '--probe-every <n>',
+      'steps between measurements of k-NN and linear accuracy on labelled data; 0: never; by default as often as costs less than 3 %',
+      whole('probe-every', 0),
+    )
+    .option('--probe-images <n>', 'pictures of such a measurement, a third of them held out', whole('probe-images', 3))
+    .option('--max-bad-fraction <f>', 'share of unreadable files that is put up with, 0..1', number('max-bad-fraction'))
+    .option('--workers <n>', 'threads that decode and augment', whole('workers', 0));
 }
 
 /** Adds an option every command has, and hands the parsed options to its module. */
@@ -68,6 +97,20 @@ function addReport(program: Command): void {
   );
 }
 
+function addRepro(program: Command): void {
+  const repro = runOptions(
+    program
+      .command('repro')
+      .argument('<preset>', 'RECIPE/PRESET, e.g. simdino/imagenet-vitb16')
+      .description('train a preset, evaluate it, and write a card with the numbers beside the published ones'),
+  ).option('--out <dir>', 'run directory; runs/repro-RECIPE-PRESET by default');
+  action(
+    repro,
+    async () => (await import('./commands/repro.js')).repro,
+    (o, [preset]) => ({ ...(o as object), preset }) as never,
+  );
+}
+
 function addShow(program: Command): void {
   const show = program.command('show').description('write PNG pictures of what a network sees and does');
   const kind = (name: string, description: string): Command =>
@@ -88,7 +131,9 @@ function addShow(program: Command): void {
   ).option('--image-size <n>', 'side of the pictures; as in training by default', whole('image-size'));
   action(attention, async () => (await import('./commands/show.js')).showAttention, images);
 
-  const dynamics = kind('dynamics', 'curves of a run').requiredOption('--checkpoint <run>', 'run directory');
+  const dynamics = kind('dynamics', 'curves of a run')
+    .requiredOption('--checkpoint <run>', 'run directory')
+    .option('--svg', 'write an SVG instead of a PNG');
   action(dynamics, async () => (await import('./commands/show.js')).showDynamics);
 
   const augment = withImages(kind('augment', 'the views that training makes of a picture'))
@@ -135,37 +180,19 @@ export function buildProgram(): Command {
     .configureOutput({ writeErr: () => undefined, writeOut: (text) => process.stdout.write(text) })
     .showSuggestionAfterError(true);
 
-  const train = engineOptions(
+  const train = runOptions(
     program
       .command('train')
       .argument('<recipe>', 'simdino, dino, simdinov2, dinov2, or distill (from a frozen --teacher)')
       .description('train a backbone on a folder of images'),
   )
-    .requiredOption('--data <dir>', 'folder of images, of class folders, or of CIFAR binaries')
     .option('--preset <name>', 'named settings to start from')
-    .option('--arch <name>', 'vit_tiny, vit_small, vit_base, ...')
-    .option('--steps <n>', 'total number of steps', whole('steps'))
-    .option('--batch-size <n>', 'images of a step', whole('batch-size'))
-    .option('--groups <n>', 'virtual ranks of the published method', whole('groups'))
-    .option('--accumulate <k>', 'compute a step in this many parts, exactly', whole('accumulate'))
-    .option('--seed <n>', 'seed of everything random', whole('seed', 0))
     .option('--out <dir>', 'run directory', 'runs/latest')
-    .option('--resume', 'go on from the last checkpoint of --out')
     .option('--init <path>', 'weights to start from: run directory, checkpoint directory or .safetensors file')
     .addOption(
       new Option('--init-part <part>', 'what to take of --init').choices(['backbone', 'all']).default('backbone'),
     )
-    .option('--teacher <path>', 'frozen teacher of distill: run directory, checkpoint directory or .safetensors file')
-    .option('--config <file>', 'JSON file with settings')
-    .option('--set <key=json>', 'one setting, e.g. loss.codingRateEps=0.1; may be repeated', collect)
-    .option(
-      '--probe-every <n>',
-      'steps between measurements of k-NN and linear accuracy on labelled data; 0: never; by default as often as costs less than 3 %',
-      whole('probe-every', 0),
-    )
-    .option('--probe-images <n>', 'pictures of such a measurement, a third of them held out', whole('probe-images', 3))
-    .option('--max-bad-fraction <f>', 'share of unreadable files that is put up with, 0..1', number('max-bad-fraction'))
-    .option('--workers <n>', 'threads that decode and augment', whole('workers', 0));
+    .option('--teacher <path>', 'frozen teacher of distill: run directory, checkpoint directory or .safetensors file');
   action(
     train,
     async () => (await import('./commands/train.js')).train,
@@ -192,6 +219,22 @@ export function buildProgram(): Command {
     .option('--set <key=json>', 'one setting; may be repeated', collect);
   action(step, async () => (await import('./commands/bench-step.js')).benchStep);
 
+  const compile = bench
+    .command('compile')
+    .description("compile a recipe's training step for GPUs that need not be here, and tell what it needs there")
+    .option('--recipe <name>', 'simdino, dino, simdinov2 or dinov2', 'simdino')
+    .option('--preset <name>', "settings to compile; the recipe's own by default")
+    .option('--arch <name>', "architecture; the preset's by default")
+    .option('--batch-size <n>', 'images of a step on all devices', whole('batch-size'))
+    .option('--groups <n>', 'virtual ranks of the published method', whole('groups'))
+    .option('--set <key=json>', 'one setting; may be repeated', collect)
+    .option('--devices <n>', 'devices to split the batch over', whole('devices'), 1)
+    .addOption(new Option('--shard <what>', 'split the state over the devices as well').choices(['state']))
+    .addOption(new Option('--precision <p>', 'factors of matrix products').choices(['f32', 'bf16']).default('f32'))
+    .addOption(new Option('--target <gpu>', 'kind of device').choices(['h100']).default('h100'))
+    .option('--plugin <path>', "NVIDIA's plugin: its path, or cuda12 or cuda13; an installed one by default");
+  action(compile, async () => (await import('./commands/bench-compile.js')).benchCompile);
+
   const demo = engineOptions(
     program.command('demo').description('train on emoji in a few minutes and see the difference'),
   )
@@ -201,6 +244,7 @@ export function buildProgram(): Command {
     .option('--seed <n>', 'seed of everything random', whole('seed', 0));
   action(demo, async () => (await import('./commands/demo.js')).demo);
 
+  addRepro(program);
   addReport(program);
   addShow(program);
   addEngine(program);

@@ -25,13 +25,16 @@ export interface EngineChoice {
   readonly devices?: number | undefined;
   /** `state`: split the state over the devices as well. */
   readonly shard?: 'state' | undefined;
+  /** Factors of matrix products; `f32` is what every engine does. */
+  readonly precision?: 'f32' | 'bf16' | undefined;
 }
 
 /** Flags that only one engine understands. */
-const FLAGS = { tfjs: ['backend'], xla: ['plugin', 'devices', 'shard'] } as const;
+const FLAGS = { tfjs: ['backend'], xla: ['plugin', 'devices', 'shard', 'precision'] } as const;
 
 /** The engine that the flags name or stand for; undefined when it is up to us. */
-function namedEngine({ engine = 'auto', ...choice }: EngineChoice): string | undefined {
+function namedEngine({ engine = 'auto', precision, ...others }: EngineChoice): string | undefined {
+  const choice = { ...others, precision: precision === 'f32' ? undefined : precision };
   let name = engine === 'auto' ? undefined : engine;
   for (const [only, flags] of Object.entries(FLAGS)) {
     const given = flags.find((flag) => choice[flag] !== undefined);
@@ -49,7 +52,7 @@ function namedEngine({ engine = 'auto', ...choice }: EngineChoice): string | und
 }
 
 /** XLA through the plugin asked for, or the best installed one. */
-async function xla({ plugin = 'auto', devices, shard, threads }: EngineChoice): Promise<Engine> {
+async function xla({ plugin = 'auto', devices, shard, threads, precision }: EngineChoice): Promise<Engine> {
   const [{ xlaEngine }, { cacheDirectory, findPlugin, PLUGINS }] = await Promise.all([
     import('@selfsup/engine-xla'),
     import('@selfsup/engine-xla/plugins'),
@@ -62,6 +65,7 @@ async function xla({ plugin = 'auto', devices, shard, threads }: EngineChoice): 
     cache: join(cacheDirectory(), 'programs'),
     ...(devices === undefined ? {} : { devices }),
     ...(threads === undefined ? {} : { threads }),
+    ...(precision === undefined ? {} : { precision }),
     ...(shard === undefined ? {} : { state: 'sharded' }),
   });
 }

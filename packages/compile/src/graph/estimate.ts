@@ -6,6 +6,8 @@ import { lastUses } from './liveness.js';
 /** Floating point operations of one run; a multiply-add counts as two. */
 export interface FlopEstimate {
   readonly total: number;
+  /** Of matrix products whose factors may be rounded, those of attention among them. */
+  readonly roundable: number;
   /** By operation, only those that cost something. */
   readonly byOp: Readonly<Partial<Record<Op, number>>>;
 }
@@ -90,22 +92,31 @@ const COSTS: Readonly<Partial<Record<Op, Cost>>> = {
   top_k: perInput(1),
 };
 
+/** Whether an engine may round factors of a node's products (attention's all, others' if they are marked). */
+export const mayRound = ({ op, attrs }: Node): boolean =>
+  op === 'attention' || op === 'attention_grad' || attrs['precision'] === 'default';
+
+/** The products of attention alone. */
+const PRODUCTS: Readonly<Partial<Record<Op, Cost>>> = {
+  attention: (_, qkv) => attention(qkv, (d, e) => 2 * d + 2 * e),
+  attention_grad: (_, [, ...qkv]) => attention(qkv, (d, e) => 6 * d + 4 * e),
+};
+
 /** Floating point operations of a graph, in all and by operation. */
 export function estimateFlops(graph: Graph): FlopEstimate {
   const byOp: Partial<Record<Op, number>> = {};
   let total = 0;
+  let roundable = 0;
   for (const node of graph.nodes) {
     const cost = COSTS[node.op] ?? perOutput(1);
-    const flops = cost(
-      node,
-      node.inputs.map((id) => graph.values[id]),
-      node.outputs.map((id) => graph.values[id]),
-    );
+    const [inputs, outputs] = [node.inputs, node.outputs].map((ids) => ids.map((id) => graph.values[id]));
+    const flops = cost(node, inputs, outputs);
+    if (mayRound(node)) roundable += (PRODUCTS[node.op] ?? cost)(node, inputs, outputs);
     if (flops === 0) continue;
     byOp[node.op] = (byOp[node.op] ?? 0) + flops;
     total += flops;
   }
-  return { total, byOp };
+  return { total, roundable, byOp };
 }
 
 const bytesOfValue = (value: Value): number => sizeOf(value.shape) * bytesOf(value.boundary ?? value.dtype);

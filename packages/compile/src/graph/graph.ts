@@ -69,7 +69,7 @@ export interface Graph {
  * | pad | low, high, value |
  * | concatenate | dimension |
  * | reverse | dimensions |
- * | dot_general(a, b): batched matrix product [..., M, K] x [..., K, N], batch dimensions broadcast | transposeA, transposeB |
+ * | dot_general(a, b): batched matrix product [..., M, K] x [..., K, N], batch dimensions broadcast | transposeA, transposeB; precision: highest (also when left out) or default |
  * | reduce | kind: sum max min prod any all; dimensions; keepDims |
  * | argmax, argmin -> i32 | dimension |
  * | cumsum | dimension, exclusive, reverse |

@@ -12,6 +12,8 @@ export interface OpRow {
   readonly inputs: number | 'any';
   readonly outputs: number;
   readonly attributes: Readonly<Record<string, AttributeKind>>;
+  /** Attributes that may be left out. */
+  readonly optional: Readonly<Record<string, AttributeKind>>;
   readonly types: TypeRule;
 }
 
@@ -33,7 +35,8 @@ const row = (
   types: TypeRule,
   attributes: Readonly<Record<string, AttributeKind>> = {},
   outputs = 1,
-): OpRow => ({ inputs, outputs, attributes, types });
+  optional: Readonly<Record<string, AttributeKind>> = {},
+): OpRow => ({ inputs, outputs, attributes, optional, types });
 
 const convolution = { strides: 'numbers', dilations: 'numbers', padding: 'numbers', groups: 'number' } as const;
 const window = { kind: ['max', 'sum'], window: 'numbers', strides: 'numbers', padding: 'numbers' } as const;
@@ -44,6 +47,8 @@ const resize = { alignCorners: 'boolean', halfPixelCenters: 'boolean' } as const
  *
  * - `divide` of i32 truncates; `remainder` has the sign of the dividend (StableHLO); `power` of i32 is exact below 2^31
  * - `convert` f32 -> i32 truncates toward zero; anything -> bool is `!= 0`
+ * - `dot_general` of precision `default` may be computed from rounded factors where the engine is told so (bfloat16);
+ *   without the attribute, or `highest`, it may not
  * - `iota` counts `start + step * i`; its length is the output's
  * - `gather(x, indices)`: the indexed axis is replaced by the shape of the indices; indices must be in range
  * - `scatter_add(indices [n], updates [n, ...]) -> [rows, ...]`; indices must be in range
@@ -116,7 +121,9 @@ export const OP_TABLE: Readonly<Record<Op, OpRow>> = {
   pad: row(1, same, { low: 'numbers', high: 'numbers', value: 'number' }),
   concatenate: row('any', same, { dimension: 'number' }),
   reverse: row(1, same, { dimensions: 'numbers' }),
-  dot_general: row(2, float, { transposeA: 'boolean', transposeB: 'boolean' }),
+  dot_general: row(2, float, { transposeA: 'boolean', transposeB: 'boolean' }, 1, {
+    precision: ['highest', 'default'],
+  }),
   reduce: row(1, same, {
     kind: ['sum', 'max', 'min', 'prod', 'any', 'all'],
     dimensions: 'numbers',

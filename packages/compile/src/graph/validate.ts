@@ -62,8 +62,9 @@ export function validateGraph(graph: Graph): void {
     const wrongCount = row.inputs === 'any' ? node.inputs.length === 0 : node.inputs.length !== row.inputs;
     if (wrongCount) fail('BAD_OPTION', `${row.inputs} inputs`, by);
     if (node.outputs.length !== row.outputs) fail('BAD_OPTION', `${row.outputs} outputs`, by);
-    for (const [name, kind] of Object.entries(row.attributes)) {
-      if (!isKind(node.attrs[name], kind)) {
+    for (const [name, kind] of Object.entries({ ...row.attributes, ...row.optional })) {
+      const leftOut = name in row.optional && node.attrs[name] === undefined;
+      if (!leftOut && !isKind(node.attrs[name], kind)) {
         const kindText = typeof kind === 'string' ? kind : kind.join(' | ');
         fail('BAD_OPTION', `attribute ${name}: ${kindText}`, `${String(node.attrs[name])} in ${by}`);
       }

@@ -144,11 +144,11 @@ export class GraphWriter {
   }
 
   /** Batched matrix product; batch dimensions broadcast. */
-  matMul(a: Traced, b: Traced, transposeA = false, transposeB = false): Traced {
+  matMul(a: Traced, b: Traced, transposeA = false, transposeB = false, more: Attributes = {}): Traced {
     const m = a.shape[a.shape.length - (transposeA ? 1 : 2)];
     const n = b.shape[b.shape.length - (transposeB ? 2 : 1)];
     const batch = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
-    return this.emit('dot_general', [a, b], [...batch, m, n], 'f32', { transposeA, transposeB });
+    return this.emit('dot_general', [a, b], [...batch, m, n], 'f32', { transposeA, transposeB, ...more });
   }
 
   unsupported(call: KernelCall, what: string, fix: string): never {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { estimateFlops, estimateGraph, estimatePeakBytes } from '../../src/graph/estimate.js';
-import { GraphBuilder, type Op } from '../../src/index.js';
+import { estimateTraffic, GraphBuilder, type Op } from '../../src/index.js';
 
 const f32 = (...shape: number[]) => ({ shape, dtype: 'f32' as const });
 
@@ -99,6 +99,42 @@ describe('estimateFlops', () => {
   });
 });
 
+/** y = x w from bytes, by a product that may be rounded or not; new w = w + y. */
+function productStep(precision?: 'default' | 'highest') {
+  const b = new GraphBuilder();
+  const w = b.input('state', 'w', f32(8, 8));
+  const x = b.input('batch', 'x', { shape: [8, 8], dtype: 'u8' });
+  const [pixels] = b.node('convert', [x], {}, [f32(8, 8)]);
+  const attrs = { transposeA: false, transposeB: false, ...(precision === undefined ? {} : { precision }) };
+  const [y] = b.node('dot_general', [pixels, w], attrs, [f32(8, 8)]);
+  const [next] = b.node('add', [w, y], {}, [f32(8, 8)]);
+  b.result('state', 'w', next);
+  return b.build('product');
+}
+
+describe('products that may be rounded', () => {
+  it('are those marked so, and attention without its softmax', () => {
+    expect(estimateFlops(productStep()).roundable).toBe(0);
+    expect(estimateFlops(productStep('highest')).roundable).toBe(0);
+    expect(estimateFlops(productStep('default'))).toMatchObject({ roundable: 1024, total: 1024 + 64 });
+    const b = new GraphBuilder();
+    const qkv = ['q', 'k', 'v'].map((name) => b.input('batch', name, f32(1, 2, 5, 4)));
+    b.node('attention', qkv, { scale: 1 }, [f32(1, 2, 5, 4)]);
+    expect(estimateFlops(b.build('attention')).roundable).toBe(2 * 5 * 5 * (8 + 8));
+  });
+
+  it('move less memory in fewer bytes; element-wise operations move none of their own', () => {
+    const boundary = 256 + 64 + 256;
+    expect(estimateTraffic(productStep('default'))).toBe(boundary + 3 * 256);
+    expect(estimateTraffic(productStep('default'), 2)).toBe(boundary + 2 * 128 + 256);
+    expect(estimateTraffic(productStep(), 2)).toBe(boundary + 3 * 256);
+  });
+
+  it('are refused with another word', () => {
+    expect(() => productStep('fast' as never)).toThrow(/precision: highest \| default/);
+  });
+});
+
 describe('estimatePeakBytes', () => {
   /** x [256] -> a -> b -> c, where a is used again at the end; the new state lives on. */
   function chain() {
@@ -140,7 +176,7 @@ describe('estimatePeakBytes', () => {
   it('is part of the whole estimate', () => {
     const { nodes, flops, bytes } = estimateGraph(chain());
     expect(nodes).toBe(5);
-    expect(flops).toEqual({ total: 4 * 256, byOp: { exponential: 256, multiply: 256, add: 512 } });
+    expect(flops).toEqual({ total: 4 * 256, roundable: 0, byOp: { exponential: 256, multiply: 256, add: 512 } });
     expect(bytes.peakNode).toBe(2);
   });
 });

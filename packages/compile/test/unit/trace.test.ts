@@ -30,6 +30,13 @@ const step: Step = ({ w }, { x }) => {
 const specs = { state: { w: f32(4, 2) }, batch: { x: f32(3, 2) } };
 
 describe('traceStep', () => {
+  it('marks products that may be rounded, forward and backward, and no others', async () => {
+    const { nodes } = await traceStep(step, { ...specs, composites: COMPOSITES });
+    const marks = nodes.filter(({ op }) => op === 'dot_general').map(({ attrs }) => attrs['precision']);
+    // x wT and its gradient for w; o oT and its gradient for o, which appears twice in it.
+    expect(marks).toEqual(['default', undefined, undefined, undefined, 'default']);
+  });
+
   it('records composites whole for an engine that runs them, and their definition for one that does not', async () => {
     const whole = await traceStep(step, { ...specs, composites: COMPOSITES });
     const ops = new Set(whole.nodes.map((n) => n.op));

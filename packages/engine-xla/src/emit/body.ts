@@ -1,9 +1,10 @@
 import { rematerialize, type Graph, type Node, type Op, type Result, type Value, type ValueId } from '@selfsup/compile';
 import { SslError } from '@selfsup/core';
+import { gathered } from './mesh.js';
 import type { EmitOperation } from './operation.js';
 import { OPERATIONS } from './operations.js';
 import { readBy, updateNodes } from './update.js';
-import { FunctionWriter, type Tensor } from './writer.js';
+import { FunctionWriter, type FactorPrecision, type Tensor } from './writer.js';
 
 /** Operations repeated in the backward part rather than have their results kept. */
 const CHEAP_TO_REPEAT: ReadonlySet<Op> = new Set<Op>(['gelu', 'layer_norm', 'transpose', 'reshape']);
@@ -22,7 +23,7 @@ function isUnchanged(graph: Graph, { kind, name, value }: Result): boolean {
 
 /** The body of `main` for one graph. */
 export class Body {
-  readonly writer = new FunctionWriter();
+  readonly writer: FunctionWriter;
   /** Arguments as they come in, in the order of the graph's inputs. */
   readonly arguments: readonly Tensor[];
   /** Results that are returned: all but state that stays as it is. */
@@ -33,11 +34,15 @@ export class Body {
   readonly #tensors = new Map<ValueId, Tensor>();
   /** Repeated values that wait for something of the backward part. */
   readonly #late = new Set<ValueId>();
+  /** State that is split over the devices. */
+  readonly #split = new Map<ValueId, Tensor>();
   readonly #stateArguments = new Map<string, Tensor>();
   readonly #stateResults = new Map<ValueId, Result[]>();
   readonly #committed = new Map<Result, Tensor>();
 
-  constructor(given: Graph) {
+  /** @param isSplit - whether the argument with an index is state that is split over the devices */
+  constructor(given: Graph, precision: FactorPrecision, isSplit: (index: number) => boolean = () => false) {
+    this.writer = new FunctionWriter(precision);
     this.#graph = rematerialize(given, CHEAP_TO_REPEAT);
     this.#firstRepeated = given.values.length;
     this.results = given.results.filter((r) => !isUnchanged(given, r));
@@ -48,6 +53,7 @@ export class Body {
     given.inputs.forEach((id, i) => {
       this.#tensors.set(id, this.arguments[i]);
       if (given.values[id].role === 'state') this.#stateArguments.set(given.values[id].name, this.arguments[i]);
+      if (isSplit(i)) this.#split.set(id, this.arguments[i]);
     });
     for (const result of this.results) {
       if (result.kind === 'state') {
@@ -65,18 +71,31 @@ export class Body {
   emit(flag: ValueId | undefined): readonly Tensor[] {
     const { nodes } = this.#graph;
     const update = updateNodes(this.#graph);
+    this.#gather(readBy(nodes.filter((node) => !update.has(node))));
     nodes.forEach((node, at) => {
       if (!update.has(node)) this.#emitNode(node, at);
     });
     this.writer.location = 'commit';
     const kept = flag === undefined ? undefined : keeps(this.writer, this.#tensor(flag));
     const read = readBy(update);
+    for (const [id, argument] of this.#split) this.#tensors.set(id, argument);
     nodes.forEach((node, at) => {
       if (!update.has(node)) return;
       this.#emitNode(node, at);
       for (const id of node.outputs) this.#commit(id, kept, read.has(id));
     });
     return this.results.map((result) => this.#committed.get(result) ?? this.#returned(result, kept));
+  }
+
+  /**
+   * Split state is put together where features and gradients come from, so that the batch alone is split there; its
+   * update is computed where it lies.
+   */
+  #gather(read: ReadonlySet<ValueId>): void {
+    for (const [id, argument] of this.#split) {
+      this.writer.location = this.#graph.values[id].name;
+      if (read.has(id)) this.#tensors.set(id, gathered(this.writer, argument));
+    }
   }
 
   #emitNode(node: Node, at: number): void {

@@ -6,6 +6,20 @@ export interface TensorType {
   readonly dtype: DType;
 }
 
+/** How the factors of products are computed with that may be rounded. */
+export type FactorPrecision = 'f32' | 'bf16';
+
+/** Type of a factor of a product, which may be one that no other value has. */
+interface FactorType {
+  readonly shape: readonly number[];
+  readonly dtype: DType | 'bf16';
+}
+
+/** A factor of a product. */
+interface Factor extends FactorType {
+  readonly name: string;
+}
+
 /** A value of the program. */
 export interface Tensor extends TensorType {
   /** As it is written, with the percent sign. */
@@ -20,7 +34,13 @@ export interface Reducer {
   readonly op: string;
 }
 
-const ELEMENT: Readonly<Record<DType, string>> = { f32: 'f32', i32: 'i32', bool: 'i1', u8: 'ui8' };
+const ELEMENT: Readonly<Record<FactorType['dtype'], string>> = {
+  f32: 'f32',
+  bf16: 'bf16',
+  i32: 'i32',
+  bool: 'i1',
+  u8: 'ui8',
+};
 
 const LOWEST_I32 = -(2 ** 31);
 const HIGHEST_I32 = 2 ** 31 - 1;
@@ -38,11 +58,11 @@ export const REDUCERS: Readonly<Record<ReductionKind, Reducer>> = {
 export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** `tensor<2x3xf32>` */
-export function typeText({ shape, dtype }: TensorType): string {
+export function typeText({ shape, dtype }: FactorType): string {
   return `tensor<${shape.map((d) => `${d}x`).join('')}${ELEMENT[dtype]}>`;
 }
 
-const typesText = (types: readonly TensorType[]): string => types.map(typeText).join(', ');
+const typesText = (types: readonly FactorType[]): string => types.map(typeText).join(', ');
 const namesText = (tensors: readonly Tensor[]): string => tensors.map((t) => t.name).join(', ');
 
 /** A string of MLIR: what would end it or is no printable ASCII becomes hexadecimal. */
@@ -70,13 +90,19 @@ function numberText(dtype: DType, value: number): string {
 /** Writes the body of a function line by line; every method that returns a {@link Tensor} writes one or more lines. */
 export class FunctionWriter {
   readonly lines: string[] = [];
+  /** How products are computed that need not be exact. */
+  readonly precision: FactorPrecision;
   /** Debug name of the lines to come. */
   location = '';
   readonly #constants = new Map<string, Tensor>();
   #count = 0;
 
+  constructor(precision: FactorPrecision) {
+    this.precision = precision;
+  }
+
   /** `text` is everything of a line with one value between the equals sign and the types. */
-  line(text: string, operands: readonly TensorType[], type: TensorType): Tensor {
+  line(text: string, operands: readonly FactorType[], type: TensorType): Tensor {
     const name = this.#add('', `${text} : (${typesText(operands)}) -> ${typeText(type)}`);
     return { name, shape: type.shape, dtype: type.dtype };
   }
@@ -85,6 +111,12 @@ export class FunctionWriter {
   lineOfMany(text: string, operands: readonly TensorType[], types: readonly TensorType[]): Tensor[] {
     const name = this.#add(`:${types.length}`, `${text} : (${typesText(operands)}) -> (${typesText(types)})`);
     return types.map(({ shape, dtype }, i) => ({ name: `${name}#${i}`, shape, dtype }));
+  }
+
+  /** A factor rounded to bfloat16. */
+  rounded(x: Tensor): Factor {
+    const factor = { shape: x.shape, dtype: 'bf16' } as const;
+    return { name: this.#add('', `stablehlo.convert ${x.name} : (${typeText(x)}) -> ${typeText(factor)}`), ...factor };
   }
 
   /** An operation on its operands alone. */
@@ -231,6 +263,12 @@ export class FunctionWriter {
     const text = `stablehlo.optimization_barrier ${namesText(tensors)} : ${typesText(tensors)}`;
     const name = this.#add(`:${tensors.length}`, text);
     return tensors.map(({ shape, dtype }, i) => ({ name: `${name}#${i}`, shape, dtype }));
+  }
+
+  /** The same value, laid over the devices as the text of a Shardy sharding says. */
+  sharded({ name, shape, dtype }: Tensor, layout: string): Tensor {
+    const text = `sdy.sharding_constraint ${name} ${layout} : ${typeText({ shape, dtype })}`;
+    return { name: this.#add('', text), shape, dtype };
   }
 
   #operand(a: Tensor, b: Tensor | number): Tensor {

@@ -29,27 +29,26 @@ export class Topology {
     // With a terminating zero, so that there is an address also for an empty name.
     const text = Buffer.from(`${name}\0`);
     const args = plugin.argumentsOf('TopologyDescription_Create', {
-      topology_name: plugin.addressOf(text),
+      topology_name: text,
       topology_name_size: text.length - 1,
-      create_options: encoded.address,
+      create_options: encoded,
       num_options: encoded.count,
     });
-    await plugin.callAsync('TopologyDescription_Create', args, [encoded, text]);
+    await plugin.callAsync('TopologyDescription_Create', args);
     return new Topology(plugin, args.big('topology'));
   }
 
   /** Compiles StableHLO text for these devices. @throws SslError with XLA's message */
   async compile(text: string, settings: CompileSettings): Promise<Program> {
     const plugin = this.#plugin;
-    const program = encodeProgram(plugin, text);
     const options = encodeCompileOptions(settings);
     const args = plugin.argumentsOf('Compile', {
       topology: this.#handle,
-      program: program.address,
-      compile_options: plugin.addressOf(options),
+      program: encodeProgram(plugin, text),
+      compile_options: options,
       compile_options_size: options.length,
     });
-    await plugin.callAsync('Compile', args, [program, options]);
+    await plugin.callAsync('Compile', args);
     return new Program(plugin, args.big('executable'));
   }
 

@@ -51,16 +51,14 @@ export class Buffers {
   async upload({ data, dtype, shape, start, strides }: HostBlock, device: Device): Promise<Pointer> {
     const plugin = this.#plugin;
     const bytes = data.BYTES_PER_ELEMENT;
-    const dims = int64s(shape);
-    const steps = int64s((strides ?? []).map((stride) => stride * bytes));
     const small = data.byteLength <= SMALL_BYTES;
     const args = plugin.call('Client_BufferFromHostBuffer', {
       client: this.#client,
-      data: plugin.addressOf(data) + BigInt(start * bytes),
+      data: data.subarray(start),
       type: ELEMENT_TYPE[dtype],
-      dims: plugin.addressOf(dims),
+      dims: int64s(shape),
       num_dims: shape.length,
-      byte_strides: strides === undefined ? 0n : plugin.addressOf(steps),
+      byte_strides: strides && int64s(strides.map((stride) => stride * bytes)),
       num_byte_strides: strides?.length ?? 0,
       host_buffer_semantics: small ? HOST_ARRAY.copiedDuringCall : HOST_ARRAY.keptUntilDone,
       device: device.handle,
@@ -82,7 +80,7 @@ export class Buffers {
     const plugin = this.#plugin;
     const args = plugin.call('Buffer_ToHostBuffer', {
       src: buffer,
-      dst: plugin.addressOf(into),
+      dst: into,
       dst_size: into.byteLength,
     });
     await settle(plugin, args.big('event'), [into]);

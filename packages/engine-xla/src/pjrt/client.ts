@@ -83,25 +83,24 @@ export class Client {
   static async create(plugin: Plugin, options: NamedValues = {}): Promise<Client> {
     const encoded = encodeNamedValues(plugin, options);
     const args = plugin.argumentsOf('Client_Create', {
-      create_options: encoded.address,
+      create_options: encoded,
       num_options: encoded.count,
     });
-    await plugin.callAsync('Client_Create', args, [encoded]);
+    await plugin.callAsync('Client_Create', args);
     return new Client(plugin, args.big('client'));
   }
 
   /** Compiles StableHLO text. @throws SslError with XLA's message */
   async compile(text: string, signature: Signature, settings: CompileSettings): Promise<LoadedExecutable> {
     const { plugin } = this;
-    const program = encodeProgram(plugin, text);
     const options = encodeCompileOptions(settings);
     const args = plugin.argumentsOf('Client_Compile', {
       client: this.#handle,
-      program: program.address,
-      compile_options: plugin.addressOf(options),
+      program: encodeProgram(plugin, text),
+      compile_options: options,
       compile_options_size: options.length,
     });
-    await plugin.callAsync('Client_Compile', args, [program, options]);
+    await plugin.callAsync('Client_Compile', args);
     return new LoadedExecutable(plugin, this.buffers, args.big('executable'), signature);
   }
 
@@ -110,10 +109,10 @@ export class Client {
     const { plugin } = this;
     const args = plugin.argumentsOf('Executable_DeserializeAndLoad', {
       client: this.#handle,
-      serialized_executable: plugin.addressOf(serialized),
+      serialized_executable: serialized,
       serialized_executable_size: serialized.length,
     });
-    await plugin.callAsync('Executable_DeserializeAndLoad', args, [serialized]);
+    await plugin.callAsync('Executable_DeserializeAndLoad', args);
     return new LoadedExecutable(plugin, this.buffers, args.big('loaded_executable'), signature);
   }
 

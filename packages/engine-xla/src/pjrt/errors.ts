@@ -15,7 +15,7 @@ const DETAIL_LIMIT = 600;
 function fixFor(code: ErrorCode): string {
   switch (code) {
     case 'RESOURCE_EXHAUSTED':
-      return 'use a smaller batch, --accumulate, --precision bf16 or more devices';
+      return 'use a smaller batch, --accumulate or more devices';
     case 'UNIMPLEMENTED':
       return 'use a newer plugin, or another engine';
     case 'UNAVAILABLE':

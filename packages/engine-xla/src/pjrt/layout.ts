@@ -39,15 +39,27 @@ export function layOut(fields: Fields, minor: number): Layout {
 /** An address in native memory. */
 export type Pointer = bigint;
 
-/** A C struct in memory that native code can read and write. */
-export class Struct<F extends Fields> {
+/** Memory for native code, and what must be kept with it because it points there. */
+export interface NativeMemory {
+  readonly bytes: ArrayBufferView;
+  readonly held: readonly unknown[];
+}
+
+/** What a field can be set to; memory becomes a pointer. */
+export type FieldValue = bigint | number | boolean | ArrayBufferView | NativeMemory;
+
+/** A C struct in memory that native code can read and write. It keeps the memory that its fields were pointed to. */
+export class Struct<F extends Fields> implements NativeMemory {
   readonly bytes: Uint8Array;
+  readonly held: unknown[] = [];
+  readonly #addressOf: (memory: ArrayBufferView) => Pointer;
   readonly #fields: F;
   readonly #layout: Layout;
   readonly #view: DataView;
 
   /** A struct of zeros with its size, or one that native code has written. */
-  constructor(fields: F, minor: number, written?: Uint8Array) {
+  constructor(fields: F, minor: number, addressOf: (memory: ArrayBufferView) => Pointer, written?: Uint8Array) {
+    this.#addressOf = addressOf;
     this.#fields = fields;
     this.#layout = layOut(fields, minor);
     this.bytes = written ?? new Uint8Array(Math.ceil(this.#layout.size / 8) * 8);
@@ -56,12 +68,18 @@ export class Struct<F extends Fields> {
   }
 
   /** Sets fields; those that the plugin does not know yet are left out. */
-  set(values: { readonly [K in keyof F]?: bigint | number | boolean }): this {
+  set(values: { readonly [K in keyof F]?: FieldValue }): this {
     for (const [name, value] of Object.entries(values)) {
       const offset = this.#layout.offsets.get(name);
-      if (offset !== undefined && value !== undefined) this.#write(this.#fields[name].kind, offset, value);
+      if (offset === undefined || value === undefined) continue;
+      this.#write(this.#fields[name].kind, offset, typeof value === 'object' ? this.#pointTo(value) : value);
     }
     return this;
+  }
+
+  #pointTo(memory: ArrayBufferView | NativeMemory): Pointer {
+    this.held.push(memory);
+    return this.#addressOf(ArrayBuffer.isView(memory) ? memory : memory.bytes);
   }
 
   /** A pointer, size or 64-bit number. */

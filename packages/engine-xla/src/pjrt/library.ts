@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { SslError } from '@selfsup/core';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { oneLine } from './errors.js';
@@ -10,6 +10,15 @@ export type NativeFunction = KoffiFunc<(args: Pointer) => Pointer | null>;
 
 /** `RTLD_NOW | RTLD_NODELETE`. */
 const PIN: Partial<Record<NodeJS.Platform, number>> = { linux: 0x1002, darwin: 0x82 };
+
+/** Fields of the header of an ELF file. */
+const ELF: { magic: number; bits64: number; machines: Readonly<Record<string, number>> } = {
+  magic: 0x7f454c46,
+  bits64: 2,
+  machines: { x64: 62, arm64: 183 },
+};
+
+const BUILT_FOR_THIS = 'use a plugin built for this system and processor';
 
 function unusable(path: string, got: string, fix: string, cause?: unknown): SslError {
   return new SslError('ENGINE_FAILED', {
@@ -49,7 +58,7 @@ function loadError(path: string, cause: unknown): SslError {
     );
   }
   if (/ELF|file too short|mach-o|architecture|not a valid Win32/i.test(said)) {
-    return unusable(path, said, 'use a plugin built for this system and processor', cause);
+    return unusable(path, said, BUILT_FOR_THIS, cause);
   }
   if (/GLIBC|CXXABI/.test(said)) return unusable(path, said, 'use a newer Linux, or an older plugin', cause);
   return unusable(path, said, 'use another build of the plugin', cause);
@@ -75,8 +84,25 @@ function pin(koffi: Koffi, path: string): void {
   dlopen(path, flags);
 }
 
+/** Whether the tables that lie at the end of an ELF file of 64 bits are there: the system's loader crashes where they are not. */
+function checkWhole(path: string): void {
+  const header = Buffer.alloc(64);
+  const file = openSync(path, 'r');
+  const size = fstatSync(file).size;
+  const read = readSync(file, header, 0, header.length, 0);
+  closeSync(file);
+  if (read < header.length || header.readUInt32BE(0) !== ELF.magic || header[4] !== ELF.bits64) return;
+  const end = Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60);
+  if (size < end) throw unusable(path, `a file that was cut off after ${size} of ${end} bytes`, 'get the plugin again');
+  const machine = ELF.machines[process.arch];
+  const found = header.readUInt16LE(18);
+  if (machine !== undefined && found !== machine)
+    throw unusable(path, `a library for another processor (ELF machine ${found})`, BUILT_FOR_THIS);
+}
+
 /** Loads a plugin's shared library. @throws SslError `ENGINE_FAILED` saying what is wrong with it */
 export async function loadLibrary(path: string): Promise<PluginLibrary> {
+  if (process.platform === 'linux') checkWhole(path);
   const koffi = await loadKoffi();
   // XLA reports errors to us and logs them as well; its log stays off stderr unless it is asked for.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';

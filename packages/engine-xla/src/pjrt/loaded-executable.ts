@@ -29,8 +29,6 @@ export class LoadedExecutable {
   readonly #handle: Pointer;
   readonly #events: BigUint64Array;
   readonly #arguments;
-  /** Memory that the arguments point to. */
-  readonly #held: readonly unknown[];
   #disposed = false;
 
   constructor(plugin: Plugin, buffers: Buffers, handle: Pointer, { devices, inputs, outputs }: Signature) {
@@ -43,18 +41,14 @@ export class LoadedExecutable {
     this.inputs = pointers(devices * inputs);
     this.outputs = pointers(devices * outputs);
     this.#events = pointers(devices);
-    const options = plugin.struct('ExecuteOptions', {}).bytes;
-    const inputRows = rows(plugin, this.inputs, devices, inputs);
-    const outputRows = rows(plugin, this.outputs, devices, outputs);
-    this.#held = [options, inputRows, outputRows];
     this.#arguments = plugin.argumentsOf('LoadedExecutable_Execute', {
       executable: handle,
-      options: plugin.addressOf(options),
-      argument_lists: plugin.addressOf(inputRows),
+      options: plugin.struct('ExecuteOptions', {}),
+      argument_lists: rows(plugin, this.inputs, devices, inputs),
       num_devices: devices,
       num_args: inputs,
-      output_lists: plugin.addressOf(outputRows),
-      device_complete_events: plugin.addressOf(this.#events),
+      output_lists: rows(plugin, this.outputs, devices, outputs),
+      device_complete_events: this.#events,
     });
   }
 
@@ -66,14 +60,14 @@ export class LoadedExecutable {
   async execute(): Promise<void> {
     if (this.#disposed) throw disposedError('execute', 'executable');
     const plugin = this.#plugin;
-    const held = [this.inputs, this.outputs, this.#events, ...this.#held];
+    const held = [this.inputs, this.outputs];
     this.outputs.fill(0n);
     this.#events.fill(0n);
     // Off the main thread: some plugins run small programs right here, others wait for room in their queue.
     await plugin.callAsync('LoadedExecutable_Execute', this.#arguments, held);
     plugin.live.buffers += this.outputs.reduce((count, handle) => (handle === 0n ? count : count + 1), 0);
     try {
-      await settleAll(Array.from(this.#events, (event) => settle(plugin, event, held)));
+      await settleAll(Array.from(this.#events, (event) => settle(plugin, event, [this.#arguments, ...held])));
     } catch (problem) {
       this.#buffers.destroy(this.outputs);
       throw problem;

@@ -1,5 +1,5 @@
 import { STRUCTS } from './api-table.js';
-import { layOut, Struct, type Pointer } from './layout.js';
+import { layOut, Struct, type FieldValue, type NativeMemory, type Pointer } from './layout.js';
 import type { Plugin } from './plugin.js';
 
 export type NamedValue = string | number | boolean | readonly number[];
@@ -8,43 +8,35 @@ export type NamedValues = Readonly<Record<string, NamedValue>>;
 /** Kinds of value, as the API numbers them. */
 const TYPE = { string: 0, i64: 1, i64List: 2, f32: 3, bool: 4 } as const;
 
-/** Named values as native code takes them, and what must be kept while it does. */
-export interface EncodedValues {
-  readonly address: Pointer;
+/** Named values as native code takes them. */
+export interface EncodedValues extends NativeMemory {
   readonly count: number;
-  readonly held: readonly unknown[];
 }
 
 /** Writes options: text, whole numbers, lists of whole numbers, flags. */
 export function encodeNamedValues(plugin: Plugin, values: NamedValues): EncodedValues {
-  const held: unknown[] = [];
-  const keep = (memory: ArrayBufferView): Pointer => {
-    held.push(memory);
-    return plugin.addressOf(memory);
-  };
   const structs = Object.entries(values).map(([key, value]) => {
     const name = Buffer.from(key);
-    return plugin.struct('NamedValue', { name: keep(name), name_size: name.length, ...encoded(value, keep) }).bytes;
+    return plugin.struct('NamedValue', { name, name_size: name.length, ...encoded(value) });
   });
-  return { address: structs.length === 0 ? 0n : keep(Buffer.concat(structs)), count: structs.length, held };
+  // Never empty, so that there is an address.
+  const bytes = structs.length === 0 ? Buffer.alloc(1) : Buffer.concat(structs.map((struct) => struct.bytes));
+  return { bytes, count: structs.length, held: structs };
 }
 
-function encoded(
-  value: NamedValue,
-  keep: (memory: ArrayBufferView) => Pointer,
-): { type: number; value: bigint; value_size: number } {
+function encoded(value: NamedValue): { type: number; value: FieldValue; value_size: number } {
   switch (typeof value) {
     case 'string': {
       // A terminating zero for those who look for one.
       const text = Buffer.from(`${value}\0`);
-      return { type: TYPE.string, value: keep(text), value_size: text.length - 1 };
+      return { type: TYPE.string, value: text, value_size: text.length - 1 };
     }
     case 'number':
       return { type: TYPE.i64, value: BigInt(value), value_size: 1 };
     case 'boolean':
       return { type: TYPE.bool, value: BigInt(value), value_size: 1 };
     default:
-      return { type: TYPE.i64List, value: keep(BigInt64Array.from(value, BigInt)), value_size: value.length };
+      return { type: TYPE.i64List, value: BigInt64Array.from(value, BigInt), value_size: value.length };
   }
 }
 
@@ -54,7 +46,12 @@ export function decodeNamedValues(plugin: Plugin, address: Pointer, count: bigin
   const { size } = layOut(STRUCTS.NamedValue, minor);
   return Object.fromEntries(
     Array.from({ length: Number(count) }, (_, i) => {
-      const one = new Struct(STRUCTS.NamedValue, minor, plugin.copyBytes(address + BigInt(i * size), size));
+      const one = new Struct(
+        STRUCTS.NamedValue,
+        minor,
+        plugin.addressOf,
+        plugin.copyBytes(address + BigInt(i * size), size),
+      );
       return [plugin.copyText(one.big('name'), one.big('name_size')), decoded(plugin, one)];
     }),
   );

@@ -11,7 +11,7 @@ import {
 } from './api-table.js';
 import { pluginError } from './errors.js';
 import { hasRoomyStacks, type Koffi } from './koffi.js';
-import { Struct, type Pointer } from './layout.js';
+import { Struct, type NativeMemory, type Pointer } from './layout.js';
 import { loadLibrary, pluginPath, type NativeFunction, type PluginLibrary } from './library.js';
 import { decodeNamedValues, type NamedValues } from './named-values.js';
 
@@ -70,6 +70,8 @@ export class Plugin {
   readonly #tableBytes: number;
   /** Whether functions may be called on other threads. */
   readonly #threads: boolean;
+  /** Memory of the calls under way. A variable would not keep it: compiled JavaScript forgets what is not read again. */
+  readonly #inUse = new Set<unknown>();
 
   private constructor(path: string, loaded: PluginLibrary) {
     this.path = path;
@@ -108,14 +110,14 @@ export class Plugin {
   /** The arguments of a function. */
   argumentsOf<N extends FunctionName>(name: N, values: Values<N>): ArgumentsOf<N> {
     const fields = FUNCTIONS[name].fields as (typeof FUNCTIONS)[N]['fields'];
-    return new Struct(fields, this.version.minor).set(values);
+    return new Struct(fields, this.version.minor, this.addressOf).set(values);
   }
 
   struct<N extends keyof typeof STRUCTS>(
     name: N,
     values: Parameters<Struct<(typeof STRUCTS)[N]>['set']>[0],
   ): Struct<(typeof STRUCTS)[N]> {
-    return new Struct(STRUCTS[name], this.version.minor).set(values);
+    return new Struct(STRUCTS[name], this.version.minor, this.addressOf).set(values);
   }
 
   /** Whether the plugin has a function. */
@@ -126,7 +128,7 @@ export class Plugin {
   /** Calls a function on this thread and returns its arguments, results filled in. @throws SslError of {@link pluginError} */
   call<N extends FunctionName>(name: N, values: Values<N>): ArgumentsOf<N> {
     const args = this.argumentsOf(name, values);
-    this.#check(name, this.function(name)(this.addressOf(args.bytes)));
+    this.#check(name, this.#now(name, args));
     return args;
   }
 
@@ -134,21 +136,27 @@ export class Plugin {
   bind<N extends FunctionName>(name: N, args: ArgumentsOf<N>): () => void {
     const call = this.function(name);
     const address = this.addressOf(args.bytes);
-    return () => this.#check(name, call(address));
+    return () => {
+      this.#inUse.add(args);
+      const error = call(address);
+      this.#inUse.delete(args);
+      this.#check(name, error);
+    };
   }
 
   /**
-   * Calls a function on a worker thread; on this one where only its stack is large enough. What the arguments point to
-   * must be listed in `held`.
+   * Calls a function on a worker thread; on this one where only its stack is large enough.
+   *
+   * @param held - Memory that is used meanwhile without the arguments pointing to it
    */
   async callAsync<N extends FunctionName>(name: N, args: ArgumentsOf<N>, held: readonly unknown[] = []): Promise<void> {
-    if (!this.#threads) return this.#check(name, this.function(name)(this.addressOf(args.bytes)));
-    // Native code reads and writes this memory while it runs: it must not be collected before.
-    const alive: unknown[] = [args, ...held];
+    if (!this.#threads) return this.#check(name, this.#now(name, args));
     const call = (): Promise<void> =>
       new Promise((resolve, reject) => {
+        const inUse = [args, held];
+        this.#inUse.add(inUse);
         this.function(name).async(this.addressOf(args.bytes), (error: unknown, result) => {
-          alive.length = 0;
+          this.#inUse.delete(inUse);
           try {
             if (error !== null && error !== undefined) throw pluginError(name, 'INTERNAL', String(error));
             this.#check(name, result);
@@ -193,17 +201,24 @@ export class Plugin {
     return this.#koffi.decode(this.#library.api, offset, 'void*') as Pointer | null;
   }
 
+  #now(name: FunctionName, args: NativeMemory): Pointer | null {
+    this.#inUse.add(args);
+    const error = this.function(name)(this.addressOf(args.bytes));
+    this.#inUse.delete(args);
+    return error;
+  }
+
   #check(name: FunctionName, error: Pointer | null): void {
     if (error === null || error === 0n) return;
     this.live.errors++;
+    // What asks about an error returns nothing, so there is no error to look for.
     const said = this.argumentsOf('Error_Message', { error });
-    this.function('Error_Message')(this.addressOf(said.bytes));
+    this.#now('Error_Message', said);
     const message = this.copyText(said.big('message'), said.big('message_size'));
     const coded = this.argumentsOf('Error_GetCode', { error });
-    // Asking for the code cannot fail for an error that there is.
-    this.function('Error_GetCode')(this.addressOf(coded.bytes));
+    this.#now('Error_GetCode', coded);
     const code: ErrorCode = ERROR_CODES[coded.number('code') ?? 2] ?? 'UNKNOWN';
-    this.function('Error_Destroy')(this.addressOf(this.argumentsOf('Error_Destroy', { error }).bytes));
+    this.#now('Error_Destroy', this.argumentsOf('Error_Destroy', { error }));
     this.live.errors--;
     throw pluginError(name, code, message);
   }

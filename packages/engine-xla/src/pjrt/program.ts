@@ -1,4 +1,4 @@
-import type { Pointer } from './layout.js';
+import type { NativeMemory, Pointer } from './layout.js';
 import { decodeNamedValues, type NamedValues } from './named-values.js';
 import type { Plugin } from './plugin.js';
 
@@ -67,15 +67,9 @@ export class Program {
   }
 }
 
-/** StableHLO text as native code takes it, and what must be kept while it does. */
-export function encodeProgram(plugin: Plugin, text: string): { address: Pointer; held: readonly unknown[] } {
+/** StableHLO text as native code takes it. */
+export function encodeProgram(plugin: Plugin, text: string): NativeMemory {
   const code = Buffer.from(text);
   const format = Buffer.from('mlir');
-  const { bytes } = plugin.struct('Program', {
-    code: plugin.addressOf(code),
-    code_size: code.length,
-    format: plugin.addressOf(format),
-    format_size: format.length,
-  });
-  return { address: plugin.addressOf(bytes), held: [code, format, bytes] };
+  return plugin.struct('Program', { code, code_size: code.length, format, format_size: format.length });
 }

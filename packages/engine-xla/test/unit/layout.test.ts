@@ -4,6 +4,8 @@ import { layOut, Struct } from '../../src/pjrt/layout.js';
 
 const LATEST = 115;
 
+const nowhere = (): bigint => 0n;
+
 describe('layout of structs', () => {
   // Sizes that plugins of API 0.115 name when they are sent something smaller.
   it.each([
@@ -29,7 +31,7 @@ describe('layout of structs', () => {
     expect(layOut(STRUCTS.ExecuteOptions, 63).size).toBe(72);
     expect(layOut(STRUCTS.ExecuteOptions, 64).size).toBe(80);
     expect(layOut(STRUCTS.ExecuteOptions, 76).size).toBe(88);
-    const old = new Struct(FUNCTIONS.Executable_GetCompiledMemoryStats.fields, 71);
+    const old = new Struct(FUNCTIONS.Executable_GetCompiledMemoryStats.fields, 71, nowhere);
     expect(old.set({ peak_memory_in_bytes: 1 }).number('peak_memory_in_bytes')).toBeUndefined();
     expect(() => old.big('peak_memory_in_bytes')).toThrow('no field peak_memory_in_bytes');
   });
@@ -38,12 +40,28 @@ describe('layout of structs', () => {
     const struct = new Struct(
       { p: { kind: 'pointer' }, i: { kind: 'i32' }, b: { kind: 'bool' }, l: { kind: 'i64' }, n: { kind: 'size' } },
       LATEST,
+      nowhere,
     ).set({ p: 0xfedc_ba98_7654_3210n, i: -7, b: true, l: -9n, n: 5 });
     expect(struct.big('p')).toBe(0xfedc_ba98_7654_3210n);
     expect([struct.number('i'), struct.flag('b'), struct.big('l'), struct.number('n')]).toEqual([-7, true, -9n, 5]);
     struct.cell('n')[0] = 8n;
     expect(struct.number('n')).toBe(8);
     expect(new DataView(struct.bytes.buffer).getBigUint64(0, true)).toBe(48n);
+  });
+
+  it('keeps what its fields point to, and what that points to', () => {
+    const fields = { p: { kind: 'pointer' }, n: { kind: 'pointer' } } as const;
+    const addresses = new Map<ArrayBufferView, bigint>();
+    const addressOf = (memory: ArrayBufferView): bigint => {
+      addresses.set(memory, BigInt(addresses.size + 1));
+      return addresses.get(memory) as bigint;
+    };
+    const text = Buffer.from('text');
+    const inner = new Struct(fields, LATEST, addressOf).set({ p: text });
+    const outer = new Struct(fields, LATEST, addressOf).set({ n: inner });
+    expect(inner.held).toEqual([text]);
+    expect(outer.held).toEqual([inner]);
+    expect([inner.big('p'), outer.big('n')]).toEqual([addresses.get(text), addresses.get(inner.bytes)]);
   });
 
   it('gives every function a place of its own', () => {

@@ -206,9 +206,21 @@ export type SecondGenerationConfig = DinoV2Config | SimDinoV2Config;
 /** A complete description of a run. */
 export type RecipeConfig = FirstGenerationConfig | SecondGenerationConfig | DistillConfig;
 
+/** What a paper or its code page reports for a run of a preset: ImageNet-1k, top-1 on the validation images, percent. */
+export interface PublishedAccuracy {
+  /** Weighted k-NN on frozen features. */
+  readonly knn: number;
+  /** A linear classifier on frozen features. */
+  readonly linear: number;
+  /** Where the numbers stand. */
+  readonly source: string;
+}
+
 /** What a preset says about itself. */
 export interface Preset {
   /** The paper or program whose settings these are, or that they are ours. */
   readonly source: string;
+  /** Reported results, where there are any for a run of these settings on ImageNet-1k. */
+  readonly published?: PublishedAccuracy;
   readonly config: RecipeConfig;
 }

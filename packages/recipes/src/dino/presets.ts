@@ -68,11 +68,13 @@ export const DINO_PRESETS: Readonly<Record<string, Preset>> = {
   },
   'imagenet-vits16': {
     source: 'DINO (Caron et al., ICCV 2021): ViT-S/16, 100 epochs, the "vanilla" command of the authors\' README',
+    published: { knn: 69.3, linear: 74.0, source: "the README of DINO's code, ViT-S/16, 100 epochs, batch 512" },
     config: vanilla,
   },
   'imagenet-vitb16': {
     source:
       'DINO (Caron et al., ICCV 2021): the released ViT-B/16, 400 epochs, as its published arguments have it (number of processes and freeze epochs not certain)',
+    published: { knn: 76.1, linear: 78.2, source: "the README of DINO's code, released ViT-B/16" },
     config: {
       ...vanilla,
       preset: 'imagenet-vitb16',

@@ -5,6 +5,7 @@ import type { Dataset } from '@selfsup/datasets';
 import type { RecipeConfig } from '../config/types.js';
 import { recipeOf } from '../recipe-of.js';
 import { FINITE } from './update.js';
+import { failedStep } from './failed-step.js';
 import { createLoader, type BadFile } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
 import { prepareTraining } from './prepare.js';
@@ -116,7 +117,7 @@ const median = (values: readonly number[]): number => [...values].sort((a, b) =>
  *
  * @throws SslError `NON_FINITE` (the last good state is saved first), `INTERRUPTED` (after saving), `TOO_MANY_BAD_FILES`
  * (after saving),
- * `CHECKPOINT_MISMATCH`, `BAD_OPTION`, and those of the engine
+ * `CHECKPOINT_MISMATCH`, `BAD_OPTION`, and those of the engine (they name the checkpoint that stands)
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, dataset, engine, run, signal, onNote = () => undefined } = options;
@@ -154,8 +155,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const arrays = await store.read(saved);
     return Object.fromEntries(Object.entries(state).map(([name, spec]) => [name, { ...spec, data: arrays[name] }]));
   };
+  let savedStep = startStep;
   const save = async (step: number): Promise<void> => {
     await run?.save({ step, seed: config.seed, state: await hostState() });
+    savedStep = step;
   };
 
   try {
@@ -183,7 +186,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         if (step > startStep) await save(step);
         throw problem;
       });
-      const metrics = await training.run({ ...arrays, ...schedule.scalars(step) });
+      const metrics = await training.run({ ...arrays, ...schedule.scalars(step) }).catch((problem: unknown) => {
+        throw failedStep(problem, step + 1, savedStep, run);
+      });
       seconds.push((performance.now() - stepBegan) / 1000);
       if (step === startStep) firstStepSeconds = (performance.now() - began) / 1000;
       if (metrics[FINITE][0] === 0) {

@@ -57,6 +57,7 @@ export async function benchStep(flags: BenchStepFlags, output: Output): Promise<
         arch: flags.arch,
         batchSize: flags.batchSize,
         engine: engine.name,
+        precision: flags.precision ?? 'f32',
         secondsPerStep,
         firstStepSeconds,
         peakMemoryBytes: peakMemoryBytes(),

@@ -1,6 +1,8 @@
+import type { Engine } from '@selfsup/compile';
 import { SslError } from '@selfsup/core';
 import { openDataset, type Dataset } from '@selfsup/datasets';
-import { loadBackbone } from '@selfsup/recipes';
+import type { KnnResult } from '@selfsup/eval-suite';
+import { loadBackbone, type LoadedBackbone } from '@selfsup/recipes';
 import { chooseEngine, type EngineChoice } from '../engines.js';
 import type { Output } from '../terminal/output.js';
 import { createProgress } from '../terminal/progress.js';
@@ -37,10 +39,14 @@ function network(from: string | undefined): { from?: 'teacher' | 'student' } {
   });
 }
 
-/** Both parts of a labelled data set. */
-async function labelledParts(
-  directory: string,
-): Promise<{ train: Dataset; test: Dataset; classes: readonly string[] }> {
+export interface LabelledParts {
+  readonly train: Dataset;
+  readonly test: Dataset;
+  readonly classes: readonly string[];
+}
+
+/** Both parts of a labelled data set. @throws SslError `BAD_OPTION` for pictures without labels, `DATA_EMPTY` */
+export async function labelledParts(directory: string): Promise<LabelledParts> {
   const train = await openDataset(directory, { split: 'train' });
   if (train.classes === undefined) {
     throw new SslError('BAD_OPTION', {
@@ -53,23 +59,46 @@ async function labelledParts(
   return { train, test: await openDataset(directory, { split: 'test' }), classes: train.classes };
 }
 
-/** `selfsup eval knn`. */
-export async function evalKnn(flags: EvalKnnFlags, output: Output): Promise<void> {
+/** What is measured, and with what. */
+type KnnSetting = Pick<EvalKnnFlags, 'checkpoint' | 'k' | 'temperature' | 'batchSize' | 'from'>;
+
+export interface MeasuredKnn extends Omit<KnnResult, 'predictions'> {
+  readonly from: LoadedBackbone['from'];
+  readonly step: number | undefined;
+  /** Files that could not be read. */
+  readonly bad: readonly string[];
+}
+
+/** Weighted k-NN of a checkpoint's features. @throws SslError `BAD_OPTION`, `CHECKPOINT_MISMATCH`, those of the engine */
+export async function measureKnn(
+  engine: Engine,
+  flags: KnnSetting,
+  { classes, ...parts }: LabelledParts,
+  output: Output,
+): Promise<MeasuredKnn> {
   const k = neighbourCounts(flags.k);
-  const { classes, ...parts } = await labelledParts(flags.data);
   const { backbone, weights, from, step, notes } = await loadBackbone(flags.checkpoint, network(flags.from));
   for (const note of notes) output.note(note);
-  const engine = await chooseEngine(flags);
   const progress = createProgress({ label: 'features', total: parts.train.size + parts.test.size });
+  const features = await splitFeatures(engine, backbone, weights, parts, flags.batchSize, (done) =>
+    progress.update(done),
+  );
+  progress.finish();
+  const bad = [...features.train.bad, ...features.test.bad];
+  if (bad.length > 0) output.note(`left out ${bad.length} unreadable files, e.g. ${bad.slice(0, 3).join(', ')}`);
+  const { predictions, ...result } = await knnOfFeatures(features, classes.length, k, flags.temperature);
+  void predictions;
+  return { ...result, from, step, bad };
+}
+
+/** `selfsup eval knn`. */
+export async function evalKnn(flags: EvalKnnFlags, output: Output): Promise<void> {
+  neighbourCounts(flags.k);
+  network(flags.from);
+  const parts = await labelledParts(flags.data);
+  const engine = await chooseEngine(flags);
   try {
-    const features = await splitFeatures(engine, backbone, weights, parts, flags.batchSize, (done) =>
-      progress.update(done),
-    );
-    progress.finish();
-    const bad = [...features.train.bad, ...features.test.bad];
-    if (bad.length > 0) output.note(`left out ${bad.length} unreadable files, e.g. ${bad.slice(0, 3).join(', ')}`);
-    const { predictions, ...result } = await knnOfFeatures(features, classes.length, k, flags.temperature);
-    void predictions;
+    const { from, step, bad, ...result } = await measureKnn(engine, flags, parts, output);
     const setting = {
       ...result.setting,
       features: 'cls',

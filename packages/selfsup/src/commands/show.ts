@@ -19,7 +19,7 @@ import { readRun } from '../report/run-record.js';
 import { attentionMaps } from '../show/attention-maps.js';
 import { attentionPicture } from '../show/attention-picture.js';
 import { contactSheet } from '../show/contact-sheet.js';
-import { dynamicsPicture } from '../show/dynamics-picture.js';
+import { dynamicsPicture, dynamicsSvg } from '../show/dynamics-picture.js';
 import { findNeighbours } from '../show/find-neighbours.js';
 import { neighbourPicture } from '../show/neighbour-picture.js';
 import { loadPictures, outputNames, prepared, type LoadedPictures } from '../show/pictures.js';
@@ -52,6 +52,7 @@ export interface ShowAttentionFlags extends NetworkFlags {
 
 export interface ShowDynamicsFlags extends ShowFlags {
   readonly checkpoint: string;
+  readonly svg?: boolean;
 }
 
 export interface ShowAugmentFlags extends ImageFlags {
@@ -201,9 +202,10 @@ export async function showDynamics(flags: ShowDynamicsFlags, output: Output): Pr
     });
   }
   await makeOutputFolder(flags.out);
-  const file = join(flags.out, 'dynamics.png');
   const total = run.totalSteps === undefined ? '' : ` of ${run.totalSteps}`;
-  await writeWhole(file, await dynamicsPicture(curves, `${run.name}, step ${run.lastStep}${total}`));
+  const title = `${run.name}, step ${run.lastStep}${total}`;
+  const file = join(flags.out, flags.svg === true ? 'dynamics.svg' : 'dynamics.png');
+  await writeWhole(file, flags.svg === true ? dynamicsSvg(curves, title) : await dynamicsPicture(curves, title));
   finish(output, [file], { curves: curves.map(({ id }) => id), steps: run.lastStep, damagedLines: run.damagedLines });
 }
 

@@ -114,6 +114,19 @@ async function storedRun(out: string, recipe: string): Promise<{ config?: string
   }
 }
 
+/** Every device gets as many pictures of each part of a step. */
+function checkDevices({ batchSize, accumulate }: RecipeConfig, devices: number): void {
+  const images = batchSize / accumulate;
+  if (images % devices === 0) return;
+  throw new SslError('BAD_OPTION', {
+    where: 'selfsup.train',
+    expected: `a batch that ${devices} devices divide`,
+    got: accumulate === 1 ? `${batchSize} images` : `${images} images in each of ${accumulate} parts`,
+    fix: `use --batch-size ${Math.max(1, Math.round(images / devices)) * devices * accumulate}, or fewer --devices`,
+    details: { batchSize, accumulate, devices },
+  });
+}
+
 /** Labelled pictures for the probe, or in words why there are none. */
 async function probeData({ data }: TrainFlags, config: RecipeConfig, train: Dataset): Promise<ProbeData | string> {
   if (config.probe.everySteps === 0) return 'no probe: turned off';
@@ -145,6 +158,7 @@ export async function train(flags: TrainFlags, output: Output): Promise<void> {
   const missing = resumed !== undefined && resumed.config === undefined;
   const teacher = chosen.recipe === 'distill' && !missing ? await withFrozenTeacher(chosen) : undefined;
   const config = teacher?.config ?? chosen;
+  checkDevices(config, flags.devices ?? 1);
   const dataset = await openDataset(flags.data, { split: 'train' });
   const facts = resolvedFacts(config, dataset.size);
   const probe = await probeData(flags, config, dataset);
@@ -165,6 +179,8 @@ export async function train(flags: TrainFlags, output: Output): Promise<void> {
           source,
           data: resolve(flags.data),
           engine: engine.name,
+          precision: flags.precision ?? 'f32',
+          devices: flags.devices ?? 1,
           ...(flags.init === undefined ? {} : { init: resolve(flags.init), initPart: flags.initPart }),
         },
         environment: machineFacts(),

@@ -11,8 +11,8 @@ const COLUMNS = 2;
 /** Pixels for each unit of the charts, so that print and dense screens get sharp lines. */
 const DENSITY = 2;
 
-/** Curves of a run, two beside each other, as a PNG. */
-export async function dynamicsPicture(curves: readonly Curve[], title: string): Promise<Buffer> {
+/** Curves of a run, two beside each other, as an SVG. */
+export function dynamicsSvg(curves: readonly Curve[], title: string): string {
   const columns = Math.min(COLUMNS, curves.length);
   const [cellWidth, cellHeight] = [CHART_WIDTH + PAD, CHART_HEIGHT + TITLE + PAD];
   const width = columns * cellWidth + PAD;
@@ -25,10 +25,15 @@ export async function dynamicsPicture(curves: readonly Curve[], title: string): 
     const chart = lineChart({ ...curve, label: curve.title });
     return `${words(x, y + 16, 13, curve.title)}<svg x="${x}" y="${y + TITLE}" width="${CHART_WIDTH}" height="${CHART_HEIGHT}" ${chart.slice('<svg '.length)}`;
   });
-  const svg =
+  return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><style>${chartPictureStyle()}</style>` +
-    `<rect width="${width}" height="${height}" fill="#fff"/>${words(PAD, 24, 15, title)}${cells.join('')}</svg>`;
-  return sharp(Buffer.from(svg), { density: 72 * DENSITY, unlimited: true })
+    `<rect width="${width}" height="${height}" fill="#fff"/>${words(PAD, 24, 15, title)}${cells.join('')}</svg>\n`
+  );
+}
+
+/** {@link dynamicsSvg} as a PNG. */
+export async function dynamicsPicture(curves: readonly Curve[], title: string): Promise<Buffer> {
+  return sharp(Buffer.from(dynamicsSvg(curves, title)), { density: 72 * DENSITY, unlimited: true })
     .png()
     .toBuffer();
 }

@@ -82,6 +82,8 @@ describe('show', () => {
     expect(curves).toEqual(expect.arrayContaining(['loss', 'accuracy', 'expansion', 'rank']));
     expect(damagedLines).toBe(1);
     await sizeOf(files[0]);
+    await inProcess(['show', 'dynamics', '--checkpoint', cut, '--out', out, '--svg']);
+    expect((await sharp(join(out, 'dynamics.svg')).metadata()).format).toBe('svg');
     const none = await inProcess(['show', 'dynamics', '--checkpoint', data, '--out', out, '--json']);
     expect(none.code).toBe(2);
   });

@@ -89,8 +89,13 @@ describe('--engine xla', () => {
   it.each([
     [['--engine', 'onnxruntime', '--devices', '2'], /--devices together with --engine xla/],
     [['--engine', 'tfjs', '--shard', 'state'], /--shard together with --engine xla/],
+    [['--engine', 'onnxruntime', '--precision', 'bf16'], /--precision together with --engine xla/],
+    [['--engine', 'tfjs', '--precision', 'bf16'], /--precision together with --engine xla/],
+    [['--precision', 'fp8'], /Allowed choices are f32, bf16/],
     [['--engine', 'xla', '--backend', 'cpu'], /--backend together with --engine tfjs/],
     [['--devices', '0'], /whole number of at least 1/],
+    [['--devices', '3'], /a batch that 3 devices divide, got 8 images\. Fix: use --batch-size 9, or fewer --devices/],
+    [['--devices', '4', '--accumulate', '4'], /got 2 images in each of 4 parts\. Fix: use --batch-size 16/],
     [['--engine', 'xlaa'], /did you mean "xla"/],
   ])('refuses %j', async (flags, says) => {
     expectLine(await train('none', ...flags), 2, says);

@@ -1,15 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { sizeOf } from '@selfsup/core';
-import type { GraphWriter, KernelCall, KernelRule, Traced } from '../kernel-context.js';
+import { PRODUCT_KERNEL } from '@selfsup/ops';
+import type { Attributes, GraphWriter, KernelCall, KernelRule, Traced } from '../kernel-context.js';
 
-function matMul(g: GraphWriter, c: KernelCall): Traced {
-  return g.matMul(
-    g.convert(c.in('a'), 'f32'),
-    g.convert(c.in('b'), 'f32'),
-    c.attrs['transposeA'] === true,
-    c.attrs['transposeB'] === true,
-  );
-}
+const matMul =
+  (attributes: Attributes): KernelRule =>
+  (g, c) =>
+    g.matMul(
+      g.convert(c.in('a'), 'f32'),
+      g.convert(c.in('b'), 'f32'),
+      c.attrs['transposeA'] === true,
+      c.attrs['transposeB'] === true,
+      attributes,
+    );
 
 /** `gather` along one axis; more batch dimensions are refused (no block of this project needs them). */
 function gather(g: GraphWriter, c: KernelCall): Traced {
@@ -97,7 +100,8 @@ export function topK(g: GraphWriter, c: KernelCall): Traced[] {
 
 /** Matrix products, gathers and scatters. */
 export const LINEAR_ALGEBRA: Readonly<Record<string, KernelRule>> = {
-  BatchMatMul: matMul,
+  BatchMatMul: matMul({}),
+  [PRODUCT_KERNEL]: matMul({ precision: 'default' }),
   GatherV2: gather,
   GatherNd: gatherNd,
   ScatterNd: scatterNd,

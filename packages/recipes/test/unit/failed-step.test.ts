@@ -1,0 +1,93 @@
+import '@tensorflow/tfjs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadCheckpoint, openRun } from '@selfsup/checkpoint';
+import type { Engine } from '@selfsup/compile';
+import { SslError } from '@selfsup/core';
+import { datasetFrom } from '@selfsup/datasets';
+import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
+import { afterAll, describe, expect, it } from 'vitest';
+import { resolveConfig, train } from '../../src/index.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'selfsup-failed-step-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const lost = (): SslError =>
+  new SslError('ENGINE_FAILED', {
+    where: 'engine.run',
+    expected: 'the device to answer',
+    got: 'a lost device',
+    fix: 'look at the driver',
+  });
+
+/** An engine whose device is gone when a step runs, from then on. */
+async function failingAt(step: number): Promise<Engine> {
+  const engine = await onnxruntimeEngine();
+  let runs = 0;
+  return {
+    name: engine.name,
+    composites: engine.composites,
+    devices: () => engine.devices(),
+    createStore: () => engine.createStore(),
+    async compile(graph, options) {
+      const executable = await engine.compile(graph, options);
+      return {
+        store: executable.store,
+        run: async (batch) => (++runs >= step ? Promise.reject(lost()) : executable.run(batch)),
+        dispose: () => executable.dispose(),
+      };
+    },
+    dispose: () => engine.dispose(),
+  };
+}
+
+const { config } = resolveConfig({
+  recipe: 'simdino',
+  preset: 'cifar-tiny',
+  overrides: [
+    {
+      backbone: { imageSize: 16, patchSize: 8, width: 8, depth: 1, heads: 1 },
+      crops: { global: { size: 16 }, local: { count: 0 } },
+      head: { layers: 1, width: 4 },
+      length: { steps: 8, warmupSteps: 1 },
+      log: { checkpointEverySteps: 2 },
+      batchSize: 4,
+      groups: 1,
+    },
+  ],
+});
+
+async function trainUntilLost(out: string, step: number, resume = false): Promise<unknown> {
+  const data = Uint8Array.from({ length: 768 }, (_, i) => (i * 37) % 256);
+  const dataset = await datasetFrom(
+    Array.from({ length: 4 }, (_, i) => ({ source: { kind: 'rgb', data, width: 16, height: 16 }, name: `${i}` })),
+  );
+  const engine = await failingAt(step);
+  const run = await openRun(out, { config: { ...config }, resume });
+  try {
+    return await train({ config, dataset, engine, run, workers: 0 });
+  } finally {
+    await run.close();
+    await engine.dispose();
+  }
+}
+
+describe('a device that is lost in the middle of a run', () => {
+  it('leaves the last checkpoint, and says so', async () => {
+    const out = join(folder, 'run');
+    await expect(trainUntilLost(out, 6)).rejects.toMatchObject({
+      code: 'ENGINE_FAILED',
+      message: expect.stringMatching(
+        /expected step 6 to run, got .*a lost device\. Fix: look at the driver; the checkpoint of step 4 stands: go on with --resume --out .*run\.$/,
+      ),
+      details: { step: 6, checkpointStep: 4 },
+    });
+    expect((await loadCheckpoint(out)).manifest?.step).toBe(4);
+    await expect(trainUntilLost(out, Infinity, true)).resolves.toMatchObject({ steps: 8 });
+  });
+
+  it('says when there is none yet', async () => {
+    await expect(trainUntilLost(join(folder, 'early'), 1)).rejects.toThrow(/no checkpoint had been saved yet/);
+  });
+});
