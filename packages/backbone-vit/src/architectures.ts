@@ -72,13 +72,14 @@ export interface VitOverrides extends Partial<VitConfig> {
   readonly flavour?: VitFlavourName;
 }
 
-const COMMON: Pick<VitConfig, 'imageSize' | 'patchSize' | 'channels' | 'qkvBias' | 'layerNormEps' | 'dropPathRate'> = {
+const COMMON: Omit<VitConfig, keyof VitArchitecture | keyof VitFlavour> = {
   imageSize: 224,
   patchSize: 16,
   channels: 3,
   qkvBias: true,
   layerNormEps: 1e-6,
   dropPathRate: 0,
+  dropPathRows: 'chosen',
 };
 
 const NO_FLAVOUR: VitFlavourName = 'dino';

@@ -47,6 +47,12 @@ export interface VitConfig {
    * does, which can make a subset one row smaller.
    */
   readonly dropPathRule: 'uniform' | 'linear' | 'linear-float32';
+  /**
+   * What a residual branch is computed for where a batch subset is given: the chosen rows alone, as DINOv2 does; or all of
+   * them, those not chosen times 0. The numbers are the same. All rows cost more arithmetic, up to 1 / (1 - r) times, but
+   * no row moves, which devices that share a batch would have to tell each other.
+   */
+  readonly dropPathRows: 'chosen' | 'all';
 }
 
 /** M, side of the grid of patches the position embedding is made for. */
@@ -99,8 +105,9 @@ export function checkVitConfig(where: string, config: VitConfig): void {
     ffn: ['mlp', 'swiglu'],
     remainder: ['drop', 'error'],
     dropPathRule: ['uniform', 'linear', 'linear-float32'],
+    dropPathRows: ['chosen', 'all'],
   } as const;
-  for (const option of ['ffn', 'remainder', 'dropPathRule'] as const) {
+  for (const option of Object.keys(words) as (keyof typeof words)[]) {
     const known: readonly string[] = words[option];
     if (!known.includes(config[option])) refuse(option, `one of ${known.join(', ')}`, `use ${known[0]}`);
   }

@@ -26,7 +26,7 @@ export interface DropPathOptions {
 /** What one block drops. */
 export type BlockDrop =
   | { readonly kind: 'keep'; readonly mask: tf.Tensor2D; readonly keepProbability: number }
-  | { readonly kind: 'subset'; readonly subset: DropPathSubset };
+  | { readonly kind: 'subset'; readonly subset: DropPathSubset; readonly computed: VitConfig['dropPathRows'] };
 
 /**
  * Checks the options against the configuration and the batch, and hands them out block by block.
@@ -62,7 +62,7 @@ export function blockDrops(
       const { k } = checkShape(where, `subsets["${name}"].rows`, subsets[name].rows, [2, 'k']);
       const { scale } = subsets[name];
       if (scale !== undefined) checkShape(where, `subsets["${name}"].scale`, scale, [2, k]);
-      drops[index] = { kind: 'subset', subset: subsets[name] };
+      drops[index] = { kind: 'subset', subset: subsets[name], computed: config.dropPathRows };
     }
   }
   return drops;
@@ -149,5 +149,6 @@ export function addBranch(
     return tf.add(base, tf.mul(residual(input), tf.mul(kept, 1 / drop.keepProbability)));
   }
   const map = rowMap(drop.subset, index, batch);
+  if (drop.computed === 'all') return tf.add(base, tf.mul(residual(input), map.rowScale));
   return tf.add(base, putRows(residual(takeRows(input, map)), map));
 }

@@ -111,6 +111,7 @@ describe('vitConfig', () => {
     [{ interpolation: { offset: -0.1, antialias: false } }, /interpolation offset >= 0/],
     [{ ffn: 'glu' as 'swiglu' }, /ffn one of mlp, swiglu/],
     [{ remainder: 'pad' as 'drop' }, /remainder one of drop, error/],
+    [{ dropPathRows: 'some' as 'all' }, /dropPathRows one of chosen, all/],
     [{ dropPathRule: 'cosine' as 'linear' }, /dropPathRule one of uniform, linear/],
   ])('refuses %o', (overrides, message) => {
     const error = errorOf(() => vitConfig('vit_small', overrides));

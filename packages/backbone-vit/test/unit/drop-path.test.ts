@@ -121,6 +121,31 @@ describe('subsets', () => {
     expect(at(0).dataSync()).toBeAllclose(network.apply(params, image, { keep: without }).cls.dataSync());
   });
 
+  it('give the same tokens and gradients when all rows are computed', () => {
+    const [crops, images, groups] = [2, 4, 2];
+    const draws = drawSubsets(uniform, rng(), { crops, images, groups });
+    const params = toTensors(vit(uniform).init(rng()));
+    const pictures = tf.randomUniform<tf.Rank.R4>([crops * images, 16, 16, 3], -1, 1, 'float32', 1);
+    const found = (['chosen', 'all'] as const).map((dropPathRows) => {
+      const network = vit({ ...uniform, dropPathRows });
+      const subsets = Object.fromEntries(
+        Object.entries(draws).map(([name, { data, shape }]) => [
+          name,
+          { rows: tf.tensor2d(data, shape as [number, number]) },
+        ]),
+      );
+      const names = Object.keys(params);
+      const { value, grads } = tf.valueAndGrads((...weights: tf.Tensor[]) => {
+        const { cls, patches } = network.apply(Object.fromEntries(names.map((n, i) => [n, weights[i]])), pictures, {
+          subsets,
+        });
+        return tf.add(tf.sum(tf.sin(cls)), tf.sum(tf.cos(patches)));
+      })(names.map((name) => params[name]));
+      return [value, ...grads].map((tensor) => tensor.dataSync());
+    });
+    found[1].forEach((values, i) => expect(values).toBeAllclose(found[0][i], { rtol: 1e-4, atol: 1e-4 }));
+  });
+
   it('refuse groups that do not divide the images', () => {
     expect(() => drawSubsets(uniform, rng(), { crops: 2, images: 5, groups: 2 })).toThrow(/multiple of groups/);
   });

@@ -7,19 +7,24 @@ type SplitAxis = number | undefined;
 /** Rows of numbers of fewer elements are copied: they cost less than what devices would tell each other. */
 const MANY_NUMBERS = 2 ** 16;
 
+/** Lists of fewer elements are copied: they hold schedules, not rows of the batch. */
+const LONG_LIST = 2 ** 6;
+
 /** State of fewer elements is copied, for the same reason. */
 const SMALL_STATE = 2 ** 10;
 
 /**
  * How an array of the batch is split: along its first dimension when it holds pictures (or anything of three dimensions
- * and more), or many rows. Schedules, masks and indices are copied.
+ * and more), many rows, or a long list, such as which patches are masked: what is gathered by a split list is split too.
+ * Schedules and short tables are copied.
  *
  * @throws SslError `BAD_OPTION` for pictures that the devices do not divide
  */
 export function batchSplit(name: string, shape: readonly number[], devices: number): SplitAxis {
-  if (devices === 1 || shape.length < 2) return undefined;
+  if (devices === 1 || shape.length === 0) return undefined;
   const divides = shape[0] % devices === 0;
-  if (shape.length === 2) return divides && sizeOf(shape) >= MANY_NUMBERS ? 0 : undefined;
+  if (shape.length < 3)
+    return divides && sizeOf(shape) >= (shape.length === 1 ? LONG_LIST : MANY_NUMBERS) ? 0 : undefined;
   if (divides) return 0;
   throw new SslError('BAD_OPTION', {
     where: 'engine-xla.compile',

@@ -153,7 +153,7 @@ describe.skipIf(path === undefined)('engine', () => {
       await expect(executable.run({})).rejects.toMatchObject({
         code: 'OUT_OF_MEMORY',
         message: expect.stringMatching(
-          /^engine-xla\.run: expected 1024\.00 GB .*got [\d.]+ GB .*Fix: .*--batch-size.*--accumulate.*bf16.*--devices/,
+          /^engine-xla\.run: expected 1024\.00 GB .*got [\d.]+ GB .*Fix: .*--batch-size.*--accumulate.*--devices/,
         ),
         details: { needBytes: expect.any(Number), capacityBytes: expect.any(Number) },
       });

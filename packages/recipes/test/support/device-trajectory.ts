@@ -20,10 +20,19 @@ export interface DeviceTrajectory {
  * Sixteen images of 3 x 3 patches, two blocks, stochastic depth in the second alone: images that skip all attention have
  * the same CLS token to the last digit, and KoLeo takes the logarithm of their distance, which is made of rounding.
  */
-function tiny(recipe: string, groups: number): Overrides {
+function tiny(recipe: string, groups: number, dropPathRows: 'chosen' | 'all'): Overrides {
   const second = recipe.endsWith('v2');
   return {
-    backbone: { imageSize: 24, patchSize: 8, width: 32, heads: 2, depth: 2, dropPathRate: 0.2, dropPathRule: 'linear' },
+    backbone: {
+      imageSize: 24,
+      patchSize: 8,
+      width: 32,
+      heads: 2,
+      depth: 2,
+      dropPathRate: 0.2,
+      dropPathRule: 'linear',
+      dropPathRows,
+    },
     crops: { global: { size: 24 }, local: { size: 16, count: 2 } },
     head: { hiddenWidth: 64, width: 32, ...(recipe.startsWith('dino') ? { prototypes: 64 } : {}) },
     ...(second ? { masks: { ratio: [0.2, 0.6] } } : {}),
@@ -62,7 +71,8 @@ export async function deviceTrajectory(
   devices: Devices,
   changes: Overrides = {},
 ): Promise<DeviceTrajectory> {
-  const { config } = resolveConfig({ recipe, preset: 'cifar-tiny', overrides: [tiny(recipe, groups), changes] });
+  const rows = (devices.devices ?? 1) > 1 ? 'all' : 'chosen';
+  const { config } = resolveConfig({ recipe, preset: 'cifar-tiny', overrides: [tiny(recipe, groups, rows), changes] });
   const made = recipeOf(config);
   const engine = await xlaEngine({ plugin, ...devices });
   try {

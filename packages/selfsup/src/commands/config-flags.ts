@@ -14,6 +14,7 @@ export interface ConfigFlags {
   readonly groups?: number;
   readonly accumulate?: number;
   readonly seed?: number;
+  readonly devices?: number;
   readonly probeEvery?: number;
   readonly probeImages?: number;
   readonly maxBadFraction?: number;
@@ -50,6 +51,13 @@ function probeFlags({ probeEvery: everySteps, probeImages: images }: ConfigFlags
   return Object.keys(probe).length === 0 ? {} : { probe };
 }
 
+/** Devices that share a batch compute all rows of stochastic depth: nothing has to move between them. */
+function deviceFlag({ recipe, resume, devices = 1 }: ConfigFlags): Overrides {
+  const hasSubsets = recipe === 'dinov2' || recipe === 'simdinov2';
+  if (!hasSubsets || (devices === 1 && resume !== true)) return {};
+  return { backbone: { dropPathRows: devices > 1 ? 'all' : 'chosen' } };
+}
+
 /** What names a teacher: another run may start from other weights than the file of settings knows. */
 function teacherFlag({ recipe, teacher, resume }: ConfigFlags): Overrides {
   if (teacher === undefined) return {};
@@ -75,6 +83,7 @@ export async function configFromFlags(flags: ConfigFlags): Promise<{ config: Rec
     ...(flags.accumulate === undefined ? {} : { accumulate: flags.accumulate }),
     ...(flags.seed === undefined ? {} : { seed: flags.seed }),
     ...(flags.maxBadFraction === undefined ? {} : { maxBadFraction: flags.maxBadFraction }),
+    ...deviceFlag(flags),
     ...probeFlags(flags),
     ...teacherFlag(flags),
   };

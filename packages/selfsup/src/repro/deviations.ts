@@ -11,7 +11,7 @@ export interface Deviation {
 }
 
 /** Settings that change no number of a run, or that no paper tells. */
-const WITHOUT_EFFECT = new Set(['preset', 'accumulate', 'seed', 'log', 'probe', 'maxBadFraction']);
+const WITHOUT_EFFECT = ['preset', 'accumulate', 'seed', 'log', 'probe', 'maxBadFraction', 'backbone.dropPathRows'];
 
 /** ImageNet-1k: classes, and pictures to learn from and to test with. */
 const IMAGENET = { classes: 1000, train: 1_281_167, test: 50_000 } as const;
@@ -19,7 +19,7 @@ const IMAGENET = { classes: 1000, train: 1_281_167, test: 50_000 } as const;
 const settings = (config: RecipeConfig): Map<string, string> =>
   new Map(
     leaves(config as unknown as Json)
-      .filter(([path]) => !WITHOUT_EFFECT.has(path.split('.')[0]))
+      .filter(([path]) => !WITHOUT_EFFECT.some((name) => `${path}.`.startsWith(`${name}.`)))
       .map(([path, value]) => [path, isRecord(value) || Array.isArray(value) ? inOneLine(value) : String(value)]),
   );
 
