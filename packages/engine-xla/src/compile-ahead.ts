@@ -1,5 +1,6 @@
 import type { Graph } from '@selfsup/compile';
 import { emitStableHlo, type EmitOptions } from './emit/program.js';
+import { severalGpus } from './gpu-target.js';
 import { Topology } from './pjrt/ahead-of-time.js';
 import type { OptionOverride } from './pjrt/compile-options.js';
 import type { NamedValues } from './pjrt/named-values.js';
@@ -42,14 +43,14 @@ export interface AheadReport {
  * });
  */
 export async function compileAhead(graph: Graph, options: AheadOptions): Promise<AheadReport> {
-  const { plugin: path, preload = [], topology: description, overrides = {}, ...how } = options;
+  const { plugin: path, preload = [], topology: description, overrides, ...how } = options;
   const { text, devices } = emitStableHlo(graph, how);
   await preloadLibraries(preload);
   const plugin = await Plugin.load(path);
   const topology = await Topology.create(plugin, '', description);
   try {
     const began = performance.now();
-    const program = await topology.compile(text, { devices, overrides });
+    const program = await topology.compile(text, { devices, overrides: { ...severalGpus(devices), ...overrides } });
     try {
       const compileSeconds = (performance.now() - began) / 1000;
       const { length: programBytes } = await program.serialize();

@@ -2,6 +2,7 @@ import { COMPOSITES, type CompileOptions, type DeviceInfo, type Engine, type Gra
 import { SslError } from '@selfsup/core';
 import { emitStableHlo } from './emit/program.js';
 import { XlaExecutable } from './executable.js';
+import { severalGpus } from './gpu-target.js';
 import { capacityOf } from './memory.js';
 import { Client, type Device } from './pjrt/client.js';
 import type { CompileSettings, OptionOverride } from './pjrt/compile-options.js';
@@ -124,8 +125,10 @@ class PjrtEngine implements XlaEngine {
 
   async #compile(graph: Graph, { store, commitIf }: CompileOptions): Promise<XlaExecutable> {
     const given = store === undefined ? undefined : this.#own(store);
-    const { state = 'replicated', precision = 'f32', overrides = {} } = this.#options;
+    const { state = 'replicated', precision = 'f32' } = this.#options;
     const count = this.#devices.length;
+    const isGpu = deviceKind(this.#client.platform) === 'gpu';
+    const overrides = { ...(isGpu ? severalGpus(count) : {}), ...this.#options.overrides };
     const program = emitStableHlo(graph, {
       devices: count,
       state,
