@@ -32,24 +32,22 @@ export const RECIPES = ['simdino', 'dino', 'simdinov2', 'dinov2'] as const;
 /** Shared by all methods: a vision transformer for 32-pixel pictures, and a teacher fast enough for short runs. */
 const SHARED = {
   backbone: { width: 96, depth: 4, heads: 3, patchSize: 8, imageSize: 32 },
-  teacher: { momentum: 0.9 },
-  optimizer: { learningRate: 2e-3 },
+  teacher: { momentum: 0.97 },
   batchSize: 64,
-  groups: 8,
+  groups: 1,
 } as const;
 
-/**
- * SimDINO's published 8 groups of 64 pictures and 256 features, both divided by eight: alpha = 10 and the budget from
- * E_col = 0.10 to E_max = 0.45 follow; the latter is that of the published run.
- */
-const CODING_RATE = { head: { width: 32 }, loss: { codingRateEps: 0.05 } } as const;
+/** From short runs beforehand. */
+const LEARNING_RATE: Readonly<Record<string, number>> = { simdino: 1e-3, dino: 5e-4, simdinov2: 1e-3, dinov2: 5e-4 };
 
-const BASE: Readonly<Record<string, Overrides>> = {
-  simdino: { ...SHARED, ...CODING_RATE },
-  dino: SHARED,
-  simdinov2: { ...SHARED, ...CODING_RATE },
-  dinov2: SHARED,
-};
+/** One of SimDINO's published groups: 64 pictures, 256 features, eps 0.05; E_max = 0.45 and E_col follow. */
+const CODING_RATE = { head: { width: 256 }, loss: { codingRateEps: 0.05 } } as const;
+
+const baseOf = (recipe: string): Overrides => ({
+  ...SHARED,
+  optimizer: { learningRate: LEARNING_RATE[recipe] },
+  ...(recipe.startsWith('sim') ? CODING_RATE : {}),
+});
 
 /** The settings of a run: this project's `cifar-tiny` preset with the changes above and those of a variant. */
 export function configOf(
@@ -59,7 +57,7 @@ export function configOf(
   changes: readonly Overrides[] = [],
 ): RecipeConfig {
   const length = { length: { steps, warmupSteps: Math.round(steps / 8) } };
-  return resolveConfig({ recipe, preset: 'cifar-tiny', overrides: [BASE[recipe], length, { seed }, ...changes] })
+  return resolveConfig({ recipe, preset: 'cifar-tiny', overrides: [baseOf(recipe), length, { seed }, ...changes] })
     .config;
 }
 
@@ -69,21 +67,21 @@ const VARIANTS: Readonly<Record<string, Readonly<Record<string, Overrides>>>> = 
     base: {},
     'eps / 4': { loss: { codingRateEps: 0.0125 } },
     'eps x 4': { loss: { codingRateEps: 0.2 } },
-    ...ofOptimizer(),
+    ...aroundBase('simdino'),
   },
   dino: {
     base: {},
     'teacher temperature / 2': { loss: { teacherTemperature: { start: 0.02, end: 0.035 } } },
     'teacher temperature x 2': { loss: { teacherTemperature: { start: 0.08, end: 0.14 } } },
-    ...ofOptimizer(),
+    ...aroundBase('dino'),
   },
 };
 
-function ofOptimizer(): Record<string, Overrides> {
-  const { optimizer, batchSize, groups } = SHARED;
+function aroundBase(recipe: string): Record<string, Overrides> {
+  const { batchSize, groups } = SHARED;
   return {
-    'learning rate / 4': { optimizer: { learningRate: optimizer.learningRate / 4 } },
-    'learning rate x 4': { optimizer: { learningRate: optimizer.learningRate * 4 } },
+    'learning rate / 4': { optimizer: { learningRate: LEARNING_RATE[recipe] / 4 } },
+    'learning rate x 4': { optimizer: { learningRate: LEARNING_RATE[recipe] * 4 } },
     'batch size / 2': { batchSize: batchSize / 2, groups },
     'batch size x 2': { batchSize: batchSize * 2, groups },
   };

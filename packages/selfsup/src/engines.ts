@@ -75,23 +75,31 @@ async function onnxruntime({ threads }: EngineChoice): Promise<Engine> {
   return onnxruntimeEngine(threads === undefined ? {} : { threads });
 }
 
-/** An installed plugin for a GPU whose driver is here. */
-async function gpuPlugin(): Promise<string | undefined> {
-  const { findPlugin, installedPlugins, PLUGINS } = await import('@selfsup/engine-xla/plugins');
-  if (!installedPlugins().some(({ name }) => PLUGINS[name]?.nvidia !== undefined)) return undefined;
-  const { name } = findPlugin();
-  return PLUGINS[name]?.nvidia === undefined ? undefined : name;
+/** Installed plugins for GPUs, the newest first, each with what keeps it from having one here. */
+async function gpuPlugins(): Promise<{ readonly name: string; readonly problem: string | undefined }[]> {
+  const { driverProblem, installedPlugins, nvidiaSystem, PLUGINS } = await import('@selfsup/engine-xla/plugins');
+  const system = nvidiaSystem();
+  const installed = new Set(installedPlugins().map(({ name }) => name));
+  return Object.values(PLUGINS).flatMap(({ name, nvidia }) =>
+    nvidia === undefined || !installed.has(name) ? [] : [{ name, problem: driverProblem(nvidia, system)?.says }],
+  );
 }
 
 async function best(choice: EngineChoice, note: (text: string) => void): Promise<Engine> {
-  const plugin = await gpuPlugin();
-  if (plugin === undefined) return onnxruntime(choice);
-  try {
-    return await xla({ ...choice, plugin });
-  } catch (problem) {
-    const reason = problem instanceof Error ? problem.message : String(problem);
-    note(`the plugin ${plugin} does not work, going on with onnxruntime on the processor: ${reason}`);
+  const onProcessor = (name: string, reason: string): Promise<Engine> => {
+    note(`the plugin ${name} cannot be used, going on with onnxruntime on the processor: ${reason}`);
     return onnxruntime(choice);
+  };
+  const plugins = await gpuPlugins();
+  const usable = plugins.find(({ problem }) => problem === undefined);
+  if (usable === undefined) {
+    const [first] = plugins;
+    return first?.problem === undefined ? onnxruntime(choice) : onProcessor(first.name, first.problem);
+  }
+  try {
+    return await xla({ ...choice, plugin: usable.name });
+  } catch (problem) {
+    return onProcessor(usable.name, problem instanceof Error ? problem.message : String(problem));
   }
 }
 

@@ -101,6 +101,7 @@ export class Client {
       compile_options_size: options.length,
     });
     await plugin.callAsync('Client_Compile', args);
+    plugin.trimMemory();
     return new LoadedExecutable(plugin, this.buffers, args.big('executable'), signature);
   }
 
@@ -113,6 +114,7 @@ export class Client {
       serialized_executable_size: serialized.length,
     });
     await plugin.callAsync('Executable_DeserializeAndLoad', args);
+    plugin.trimMemory();
     return new LoadedExecutable(plugin, this.buffers, args.big('loaded_executable'), signature);
   }
 

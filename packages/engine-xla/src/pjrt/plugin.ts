@@ -10,7 +10,7 @@ import {
   type FunctionName,
 } from './api-table.js';
 import { pluginError } from './errors.js';
-import { hasRoomyStacks, type Koffi } from './koffi.js';
+import { hasRoomyStacks, trimMemory, type Koffi } from './koffi.js';
 import { Struct, type NativeMemory, type Pointer } from './layout.js';
 import { loadLibrary, pluginPath, type NativeFunction, type PluginLibrary } from './library.js';
 import { decodeNamedValues, type NamedValues } from './named-values.js';
@@ -167,6 +167,11 @@ export class Plugin {
         });
       });
     return inTurn(call);
+  }
+
+  /** To be called when a program was compiled. */
+  trimMemory(): void {
+    trimMemory(this.#koffi);
   }
 
   /** A function of the plugin, found on first use. @throws SslError `UNSUPPORTED` when this plugin lacks it */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cpuPlugin } from '../../../engine-xla/test/plugin.js';
@@ -84,6 +84,24 @@ describe('--engine xla', () => {
   it('says how to get a plugin where there is none', async () => {
     expectLine(await train('none', '--engine', 'xla'), 2, /selfsup engine add cpu/);
     expectLine(await train('none', '--devices', '2'), 2, /selfsup engine add cpu/);
+  });
+
+  it('is not needed where a plugin for GPUs finds none: the processor trains, and a line says so', async () => {
+    // What "selfsup engine add cuda12 --no-runtime" leaves, as far as it is looked at.
+    const installed = join(folder, 'cache/plugins/cuda12');
+    await mkdir(installed, { recursive: true });
+    const record = { name: 'cuda12', version: '1', library: 'x/y.so', runtime: 'none', bytes: 1, wheels: [] };
+    await writeFile(join(installed, 'plugin.json'), JSON.stringify(record));
+    // Hides the GPUs of a machine that has some.
+    process.env['CUDA_VISIBLE_DEVICES'] = '';
+    try {
+      const ended = await train('processor');
+      expect(ended.stderr).toMatch(/the plugin cuda12 cannot be used, going on with onnxruntime on the processor: /);
+      expect(jsonOf(ended)['steps']).toBe(4);
+    } finally {
+      delete process.env['CUDA_VISIBLE_DEVICES'];
+      await rm(installed, { recursive: true });
+    }
   });
 
   it.each([
