@@ -15,7 +15,7 @@ export interface PlannedRun {
   readonly config: RecipeConfig;
 }
 
-/** Length of the compared runs; those of the sensitivity grid are half as long. */
+/** Length of the compared runs; the part `long` has runs of five times that. */
 export const STEPS = Number(process.env['STEPS'] ?? 400);
 /** Steps between evaluations. */
 export const EVALUATE_EVERY = Math.max(1, Math.floor(STEPS / 8));
@@ -23,7 +23,7 @@ export const NEIGHBOURS = 20;
 export const VOTE_TEMPERATURE = 0.07;
 
 /** The parts of the benchmark, in the order they are run. */
-export const PARTS = ['same-crops', 'base', 'second', 'sensitivity', 'cost'] as const;
+export const PARTS = ['same-crops', 'base', 'second', 'sensitivity', 'long', 'cost'] as const;
 export type Part = (typeof PARTS)[number];
 
 const SEEDS = [0, 1, 2];
@@ -61,16 +61,14 @@ export function configOf(
     .config;
 }
 
-/** One setting at a time, a quarter and four times (batch size: half and twice) of the base's. */
+/** One setting at a time, a quarter and four times (batch size: half and twice) of the base's, which `base` runs. */
 const VARIANTS: Readonly<Record<string, Readonly<Record<string, Overrides>>>> = {
   simdino: {
-    base: {},
     'eps / 4': { loss: { codingRateEps: 0.0125 } },
     'eps x 4': { loss: { codingRateEps: 0.2 } },
     ...aroundBase('simdino'),
   },
   dino: {
-    base: {},
     'teacher temperature / 2': { loss: { teacherTemperature: { start: 0.02, end: 0.035 } } },
     'teacher temperature x 2': { loss: { teacherTemperature: { start: 0.08, end: 0.14 } } },
     ...aroundBase('dino'),
@@ -97,7 +95,8 @@ export function planOf(part: Part): PlannedRun[][] {
     steps,
     config: configOf(recipe, seed, steps, [VARIANTS[recipe]?.[variant] ?? {}]),
   });
-  const bothSides = (recipe: string, seed: number): PlannedRun[] => SIDES.map((side) => run(side, recipe, seed));
+  const bothSides = (recipe: string, seed: number, steps = STEPS): PlannedRun[] =>
+    SIDES.map((side) => run(side, recipe, seed, 'base', steps));
   switch (part) {
     case 'base':
       return ['simdino', 'dino'].flatMap((recipe) => SEEDS.map((seed) => bothSides(recipe, seed)));
@@ -105,8 +104,10 @@ export function planOf(part: Part): PlannedRun[][] {
       return [bothSides('simdinov2', 0), bothSides('dinov2', 0)];
     case 'sensitivity':
       return Object.entries(VARIANTS).flatMap(([recipe, variants]) =>
-        inPairs(Object.keys(variants).map((variant) => run('ours', recipe, 0, variant, STEPS / 2))),
+        inPairs(Object.keys(variants).map((variant) => run('ours', recipe, 0, variant))),
       );
+    case 'long':
+      return [bothSides('simdino', 0, 5 * STEPS), bothSides('dino', 0, 5 * STEPS)];
     default:
       return [];
   }

@@ -1,5 +1,5 @@
 // Learning compared with a PyTorch reference: runs what is planned and not in results/learning.csv yet.
-//   PYTHON=path/to/python DATA=path/to/cifar npm run learning -- [base] [second] [sensitivity] [same-crops] [cost]
+//   PYTHON=path/to/python DATA=path/to/cifar npm run learning -- [base] [second] [sensitivity] [long] [same-crops] [cost]
 // STEPS=2000 plans longer runs; stop and start again as you like, finished runs are kept.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
