@@ -2,7 +2,7 @@
 import { openRun } from '@selfsup/checkpoint';
 import type { Dataset } from '@selfsup/datasets';
 import { type XlaOptions, xlaEngine } from '@selfsup/engine-xla';
-import { type RecipeConfig, train, type TrainOptions, type TrainResult } from '@selfsup/recipes';
+import { type RecipeConfig, train, trainingStateSpecs, type TrainOptions, type TrainResult } from '@selfsup/recipes';
 
 export interface DeviceTraining extends Pick<TrainOptions, 'onNote' | 'onRecord' | 'workers'> {
   readonly config: RecipeConfig;
@@ -33,7 +33,11 @@ export async function trainOnDevices({
         .map(({ name }) => name)
         .join(', ')}`,
     );
-    const run = await openRun(out, { config: { ...training.config }, resume: resume === true });
+    const run = await openRun(out, {
+      config: { ...training.config },
+      resume: resume === true,
+      state: trainingStateSpecs(training.config),
+    });
     try {
       return await train({ ...training, engine, run });
     } finally {

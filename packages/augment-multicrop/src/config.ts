@@ -89,12 +89,18 @@ function checkView(at: string, view: ResolvedView): void {
  * The views of a configuration with every option settled and checked.
  *
  * @throws SslError `BAD_OPTION` naming the option: a size below 1, an empty interval, a negative count, a probability
- * outside 0..1, an unknown interpolation or blur
+ * outside 0..1, an unknown option, interpolation or blur
  */
 export function resolveViews({ view, global, local }: MultiCropConfig): ResolvedViews {
   checkInteger('multiCrop', 'global.views.length', global.views.length, 1);
   checkInteger('multiCrop', 'local.count', local.count, 0);
+  const known = (overrides: ViewOverrides): void => {
+    for (const option of Object.keys(overrides))
+      pickNamed('augment-multicrop.multiCrop', 'an option of views', option, { ...view }, 'BAD_OPTION');
+  };
+  known(local.view);
   const globals = global.views.map((overrides, i) => {
+    known(overrides);
     const resolved = { ...view, ...overrides, size: global.size, scale: global.scale };
     checkView(`global.views[${i}]`, resolved);
     return resolved;

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SslError, type HostTensor, type Specs } from '@selfsup/core';
 import { findCheckpoint, noCheckpoint, type FoundCheckpoint } from './checkpoint-folders.js';
-import { fileFailure } from './files.js';
+import { errorCode, fileFailure } from './files.js';
 import { inspectCheckpoint, MANIFEST_FILE, STATE_FILE, type Manifest } from './manifest.js';
 import { openSafetensors } from './safetensors.js';
 import { hostDType, toHostTensor } from './stored-tensors.js';
@@ -85,7 +85,8 @@ async function inDirectory(directory: string): Promise<{ checkpoint: FoundCheckp
  * Finds a checkpoint: of a run directory the last whole one, of a `checkpoints/step-N` folder that one (its SHA-256 is
  * compared in both cases), or a single safetensors file.
  *
- * @throws SslError `CHECKPOINT_UNREADABLE` where there is none or it is damaged
+ * @throws SslError `CHECKPOINT_MISSING` where there is nothing at the path, `CHECKPOINT_UNREADABLE` where what is there
+ *   holds none or is damaged
  *
  * @example
  * const checkpoint = await loadCheckpoint('runs/first');
@@ -97,6 +98,15 @@ export async function loadCheckpoint(path: string): Promise<LoadedCheckpoint> {
     const { checkpoint, notes } = await inDirectory(path);
     return await openState(join(checkpoint.directory, STATE_FILE), checkpoint.manifest, notes);
   } catch (cause) {
-    throw fileFailure('CHECKPOINT_UNREADABLE', 'checkpoint.loadCheckpoint', 'read', path, cause);
+    const where = 'checkpoint.loadCheckpoint';
+    if (errorCode(cause) !== 'ENOENT') throw fileFailure('CHECKPOINT_UNREADABLE', where, 'read', path, cause);
+    throw new SslError('CHECKPOINT_MISSING', {
+      where,
+      expected: 'a run directory, a checkpoint folder or a .safetensors file',
+      got: `${path}, which does not exist`,
+      fix: 'check the path; runs are in the folders given to --out',
+      details: { path },
+      cause,
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SslError, type HostTensor } from '@selfsup/core';
+import { SslError, type HostTensor, type Specs } from '@selfsup/core';
 import {
   checkpointSteps,
   findCheckpoint,
@@ -16,6 +16,7 @@ import { encodeLine, readJsonLines, type JsonLines, type JsonRecord } from './js
 import { openState, type LoadedCheckpoint } from './load-checkpoint.js';
 import { takeLock, type Lock } from './lock.js';
 import { STATE_FILE } from './manifest.js';
+import { compareParameters } from './parameters.js';
 
 const CONFIG_FILE = 'config.json';
 const METRICS_FILE = 'metrics.jsonl';
@@ -30,6 +31,8 @@ export interface OpenRunOptions {
   readonly resume?: boolean;
   /** The resolved configuration, stored as `config.json` and in every checkpoint. Default when resuming: the stored one. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** What a checkpoint to go on from must hold; compared before anything is written. Not given: nothing is compared. */
+  readonly state?: Specs;
   /** How many checkpoints stay. Default {@link DEFAULT_KEEP_LAST}; `Infinity` keeps all. */
   readonly keepLast?: number;
   /** Versions of further packages to note in the manifests. */
@@ -115,8 +118,17 @@ async function rewriteLog(
 }
 
 /** The checkpoint to go on from; metrics and checkpoints after it are dropped, they will be made again. */
-async function rewind(directory: string, notes: string[]): Promise<FoundCheckpoint | undefined> {
+async function rewind(
+  directory: string,
+  state: Specs | undefined,
+  notes: string[],
+): Promise<FoundCheckpoint | undefined> {
   const found = await findCheckpoint(directory);
+  if (found.checkpoint !== undefined && state !== undefined) {
+    // A run of another network must stay as it is.
+    const { specs } = await openState(join(found.checkpoint.directory, STATE_FILE), found.checkpoint.manifest, []);
+    compareParameters(state, specs, { source: directory });
+  }
   notes.push(...found.notes);
   if (found.checkpoint === undefined && (await checkpointSteps(directory)).length > 0) {
     throw noCheckpoint('checkpoint.openRun', directory, found.notes);
@@ -169,11 +181,11 @@ async function prepare(
   options: OpenRunOptions,
   notes: string[],
 ): Promise<FoundCheckpoint | undefined> {
-  const { resume = false, config } = options;
+  const { resume = false, config, state } = options;
   for (const name of await readdir(directory)) {
     if (isTemporaryName(name)) await rm(join(directory, name), { recursive: true, force: true });
   }
-  const checkpoint = resume ? await rewind(directory, notes) : undefined;
+  const checkpoint = resume ? await rewind(directory, state, notes) : undefined;
   if (config !== undefined || !resume) {
     await replaceText(join(directory, CONFIG_FILE), `${JSON.stringify(config ?? {}, undefined, 2)}\n`);
   }
@@ -219,7 +231,7 @@ async function start(directory: string, options: OpenRunOptions, lock: Lock): Pr
  * names, or, where that one is damaged, from the one before (see `notes`); metrics beyond it are dropped.
  *
  * @throws SslError `RUN_DIRECTORY` for a folder that is not empty (or, resuming, holds no run), is in use by another
- *   process, or cannot be written; `CHECKPOINT_UNREADABLE` where a run to resume has only damaged checkpoints
+ *   process, or cannot be written; `CHECKPOINT_MISMATCH` where it has other arrays than `state`; `CHECKPOINT_UNREADABLE` where a run to resume has only damaged checkpoints
  *
  * @example
  * const run = await openRun('runs/first', { config: { recipe: 'simdino' } });

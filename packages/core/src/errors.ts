@@ -4,6 +4,7 @@ export type SslErrorCode =
   | 'BAD_DATA'
   | 'BAD_OPTION'
   | 'CHECKPOINT_MISMATCH'
+  | 'CHECKPOINT_MISSING'
   | 'CHECKPOINT_UNREADABLE'
   | 'COLLAPSED'
   | 'DATA_EMPTY'

@@ -7,8 +7,10 @@ export { openDataset, type OpenDatasetOptions } from './open-dataset.js';
 export {
   batchAt,
   createSampler,
+  createShardedSampler,
   sampleOrder,
   type SampledBatch,
   type Sampler,
   type SamplerOptions,
+  type ShardedSamplerOptions,
 } from './sampling.js';

@@ -77,6 +77,7 @@ export {
   type LoadedBatch,
   type LoaderOptions,
 } from './training/loader.js';
+export { checkRun } from './training/check-run.js';
 export { budgetOf, collapseAlarm, collapseWarning, featureReport, type FeatureReport } from './training/monitor.js';
 export { buildNetworks, type Networks, type TrainedNetworks } from './training/networks.js';
 export {

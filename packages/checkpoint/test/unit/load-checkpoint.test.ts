@@ -59,8 +59,12 @@ describe('loadCheckpoint', () => {
     );
   });
 
+  test('a path with nothing there', async () => {
+    const path = join(await temporaryFolder(), 'none');
+    await expect(loadCheckpoint(path)).rejects.toMatchObject({ code: 'CHECKPOINT_MISSING', details: { path } });
+  });
+
   test.each<[string, (folder: string) => string, string]>([
-    ['nothing there', (folder) => join(folder, 'none'), 'check the path'],
     ['a folder of something else', (folder) => folder, 'pass the folder given to --out'],
     [
       'a run before its first checkpoint',

@@ -1,7 +1,7 @@
 import { propertyOptions } from '@selfsup/test-kit';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { batchAt, createSampler, sampleOrder } from '../../src/index.js';
+import { batchAt, createSampler, createShardedSampler, sampleOrder } from '../../src/index.js';
 
 const seed = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const sizes = fc
@@ -24,7 +24,7 @@ test('no sample comes twice in an epoch, at most a batch less one is left out', 
       const seen = new Set<number>();
       for (let i = 0; i < sampler.stepsPerEpoch; i++) {
         const batch = sampler.at(epoch * sampler.stepsPerEpoch + i);
-        expect(batch.epoch).toBe(epoch);
+        expect([...new Set(batch.epochs)]).toEqual([epoch]);
         for (const index of batch.indices) seen.add(index);
       }
       expect(seen.size).toBe(sampler.stepsPerEpoch * batchSize);
@@ -58,4 +58,40 @@ test('epochs and seeds differ', () => {
     sampleOrder(2 ** 40, 0, size),
   ];
   expect(new Set(orders.map((order) => order.join())).size).toBe(orders.length);
+});
+
+test('a shard keeps to its own part of the data, which it goes through over and over', () => {
+  const shardings = fc
+    .record({ shards: fc.integer({ min: 1, max: 5 }), share: fc.integer({ min: 1, max: 6 }), more: fc.nat(40) })
+    .map(({ shards, share, more }) => ({ shards, batchSize: shards * share, size: shards * share + more }));
+  fc.assert(
+    fc.property(seed, shardings, (s, options) => {
+      const { shards, batchSize, size } = options;
+      const sampler = createShardedSampler({ ...options, seed: s });
+      const share = batchSize / shards;
+      const passes = Array.from({ length: shards }, () => [new Set<number>(), new Set<number>()]);
+      // Long enough for two passes of the longest shard.
+      for (let step = 0; step < Math.ceil((2 * Math.ceil(size / shards)) / share); step++) {
+        const { indices, epochs } = sampler.at(step);
+        indices.forEach((index, row) => {
+          if (epochs[row] > 1) return;
+          const seen = passes[Math.floor(row / share)][epochs[row]];
+          expect(seen.has(index)).toBe(false);
+          seen.add(index);
+        });
+      }
+      const sorted = (set: Set<number>): number[] => [...set].sort((a, b) => a - b);
+      for (const [first, second] of passes) expect(sorted(second)).toEqual(sorted(first));
+      expect(sorted(new Set(passes.flatMap(([first]) => [...first])))).toEqual([...Array(size).keys()]);
+    }),
+    propertyOptions(),
+  );
+});
+
+test('a step of a sharded sampler gives the same batch in any order of asking', () => {
+  const options = { size: 23, batchSize: 6, shards: 3, seed: 5 };
+  const [one, other] = [createShardedSampler(options), createShardedSampler(options)];
+  const steps = [9, 0, 31, 2, 9];
+  const batches = steps.map((step) => one.at(step));
+  [...steps].reverse().forEach((step, i) => expect(other.at(step)).toEqual(batches[steps.length - 1 - i]));
 });

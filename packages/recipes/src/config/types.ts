@@ -2,7 +2,7 @@ import type { MultiCropConfig } from '@selfsup/augment-multicrop';
 import type { VitConfig } from '@selfsup/backbone-vit';
 
 /** How the peak learning rate follows from the base rate and the batch. */
-export type LearningRateRule = 'linear-per-256' | 'sqrt-per-1024' | 'none';
+export type LearningRateRule = 'linear-per-256' | 'linear-per-1024' | 'sqrt-per-1024' | 'none';
 
 /** Where a student's targets come from. */
 export type TeacherPolicy = 'ema' | 'student-stopgrad' | 'none';

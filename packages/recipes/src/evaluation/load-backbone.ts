@@ -65,7 +65,7 @@ function flavourFromShapes(specs: Specs): Partial<VitConfig> {
 /**
  * The backbone of a run, a checkpoint folder, or a safetensors file.
  *
- * @throws SslError `CHECKPOINT_UNREADABLE`, `CHECKPOINT_MISMATCH` (all missing, unexpected and mis-shaped names at once),
+ * @throws SslError `CHECKPOINT_MISSING`, `CHECKPOINT_UNREADABLE`, `CHECKPOINT_MISMATCH` (all missing, unexpected and mis-shaped names at once),
  * `NO_PARAMS_MATCHED` when the network asked for is not there
  */
 export async function loadBackbone(path: string, { from }: LoadBackboneOptions = {}): Promise<LoadedBackbone> {

@@ -39,6 +39,7 @@ export function maskedSchedules(config: SecondGenerationConfig, length: RunLengt
     // SimDINOv2 has neither prototypes to freeze nor a temperature.
     teacherTemperature: { start: 1, end: 1, warmupSteps: 0 },
     freezeLastLayerSteps: 0,
+    // These stand still in every published run, and the step takes them from the configuration.
     alignmentWeight: { start: loss.compressionWeight },
     codingRateEps: { start: loss.codingRateEps },
     patchLossWeight: { start: loss.patchWeight },

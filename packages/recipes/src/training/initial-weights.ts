@@ -19,7 +19,7 @@ const NETWORKS = ['student', 'teacher'] as const;
  *
  * @param path - run directory, checkpoint folder or safetensors file
  * @returns arrays by the names of `recipe.state`, to be laid over the usual start
- * @throws SslError `CHECKPOINT_UNREADABLE`, `NO_PARAMS_MATCHED`, `CHECKPOINT_MISMATCH` with all missing, unexpected and
+ * @throws SslError `CHECKPOINT_MISSING`, `CHECKPOINT_UNREADABLE`, `NO_PARAMS_MATCHED`, `CHECKPOINT_MISMATCH` with all missing, unexpected and
  * mis-shaped names at once
  */
 export async function initialWeights(recipe: Recipe, path: string, part: InitialPart): Promise<HostArrays> {

@@ -3,7 +3,8 @@ import { pathToFileURL } from 'node:url';
 import { allocateCrops, type CropBatch } from '@selfsup/augment-multicrop';
 import { createCropPool } from '@selfsup/augment-multicrop/pool';
 import { SslError, type HostArrays } from '@selfsup/core';
-import { createSampler, type Dataset } from '@selfsup/datasets';
+import { createSampler, createShardedSampler, type Dataset, type Sampler } from '@selfsup/datasets';
+import type { RecipeConfig } from '../config/types.js';
 import type { Recipe } from './recipe.js';
 
 /** A file that could not be read, for `bad-files.jsonl`. */
@@ -15,7 +16,6 @@ export interface BadFile {
 /** Crops and masks of one step. */
 export interface LoadedBatch {
   readonly step: number;
-  readonly epoch: number;
   readonly arrays: HostArrays;
 }
 
@@ -36,7 +36,23 @@ export interface LoaderOptions {
   readonly workers: number;
   /** Batches kept ready. */
   readonly ahead?: number;
+  /** Names of files that were found unreadable before; counted, but neither tried nor reported again. */
+  readonly knownBad?: readonly string[];
   readonly onBadFile?: (file: BadFile) => void;
+}
+
+/** DINOv2's programs and what was made from them deal the data out to the processes once; DINO's shuffle all of it. */
+const samplerOf = ({ batchSize, seed, groups, ...config }: RecipeConfig, size: number): Sampler =>
+  'masks' in config
+    ? createShardedSampler({ size, batchSize, seed, shards: groups })
+    : createSampler({ size, batchSize, seed });
+
+/** Indices of the samples of these names. */
+function indicesOf(dataset: Dataset, names: readonly string[]): Set<number> {
+  const wanted = new Set(names);
+  const found = new Set<number>();
+  for (let i = 0; i < dataset.size && wanted.size > 0; i++) if (wanted.has(dataset.name(i))) found.add(i);
+  return found;
 }
 
 /** The built decoder of `@selfsup/datasets`: workers run plain JavaScript, also when this file runs from its source. */
@@ -48,15 +64,15 @@ function decoderModule(): URL {
 /**
  * Decodes and augments in worker threads, a bounded number of steps ahead. What a step sees depends on the seed and the
  * step number alone: not on workers, not on where a run was resumed. An unreadable file is reported once and replaced
- * by the next sample of the data set.
+ * by the next sample of the data set, with the draws of its own: two rows are never the same views.
  */
 export async function createLoader(options: LoaderOptions): Promise<BatchLoader> {
   const { recipe, dataset, startStep, workers, ahead = 2, onBadFile = () => undefined } = options;
   const { config } = recipe;
   const { batchSize, crops, seed } = config;
-  const sampler = createSampler({ size: dataset.size, batchSize, seed });
+  const sampler = samplerOf(config, dataset.size);
   const pool = await createCropPool({ decoder: decoderModule(), config: crops, seed, threads: workers });
-  const bad = new Set<number>();
+  const bad = indicesOf(dataset, options.knownBad ?? []);
 
   const report = (index: number, message: string): void => {
     if (bad.has(index)) return;
@@ -78,7 +94,7 @@ export async function createLoader(options: LoaderOptions): Promise<BatchLoader>
     for (let tried = 0; tried < dataset.size; tried++) {
       const index = (first + tried) % dataset.size;
       if (bad.has(index)) continue;
-      const { error } = await pool.crops(dataset.source(index), { epoch, sample: index }, { batch, index: row });
+      const { error } = await pool.crops(dataset.source(index), { epoch, sample: first }, { batch, index: row });
       if (error === undefined) return;
       report(index, error.message);
     }
@@ -92,12 +108,12 @@ export async function createLoader(options: LoaderOptions): Promise<BatchLoader>
   };
 
   const load = async (step: number): Promise<LoadedBatch> => {
-    const { indices, epoch } = sampler.at(step);
+    const { indices, epochs } = sampler.at(step);
     const target = allocateCrops(crops, batchSize);
-    await Promise.all(Array.from(indices, (index, row) => fill(target, row, index, epoch)));
+    await Promise.all(Array.from(indices, (index, row) => fill(target, row, index, epochs[row])));
     const arrays: HostArrays = { 'crops.global': target.global };
     if (crops.local.count > 0) arrays['crops.local'] = target.local;
-    return { step, epoch, arrays: { ...arrays, ...recipe.draw(step) } };
+    return { step, arrays: { ...arrays, ...recipe.draw(step) } };
   };
 
   let upcoming = startStep;

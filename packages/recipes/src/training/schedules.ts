@@ -62,6 +62,8 @@ export function peakLearningRate({ learningRate, rule }: OptimizerConfig, batchS
   switch (rule) {
     case 'linear-per-256':
       return linearScaledLearningRate(learningRate, batchSize);
+    case 'linear-per-1024':
+      return linearScaledLearningRate(learningRate, batchSize, 1024);
     case 'sqrt-per-1024':
       return sqrtScaledLearningRate(learningRate, batchSize);
     case 'none':
@@ -94,7 +96,7 @@ export function scheduledScalars(
   method: Method,
 ): HostArrays {
   const momentum = schedules.teacherMomentum(step);
-  const frozenSteps = 'freezeEpochs' in config.head ? config.head.freezeEpochs * length.stepsPerEpoch : 0;
+  const frozenSteps = 'freezeEpochs' in config.head ? Math.round(config.head.freezeEpochs * length.stepsPerEpoch) : 0;
   const { beta1, beta2, epsilon } = config.optimizer;
   const scalars = adamWScalars(
     groups,

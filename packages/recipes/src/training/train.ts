@@ -1,16 +1,17 @@
 import type { Engine } from '@selfsup/compile';
-import { compareParameters, type Run } from '@selfsup/checkpoint';
+import { compareParameters, readBadFiles, type Run } from '@selfsup/checkpoint';
 import { SslError, type HostArrays, type HostTensor, type Specs } from '@selfsup/core';
 import type { Dataset } from '@selfsup/datasets';
 import type { RecipeConfig } from '../config/types.js';
 import { recipeOf } from '../recipe-of.js';
 import { FINITE } from './update.js';
+import { checkRun } from './check-run.js';
 import { failedStep } from './failed-step.js';
 import { createLoader, type BadFile } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
 import { prepareTraining } from './prepare.js';
 import { openProbe, type Probe, type ProbeAccuracy, type ProbeData } from './probe.js';
-import { runLength, type RunLength } from './schedules.js';
+import type { RunLength } from './schedules.js';
 
 /** One line of `metrics.jsonl`. `step` counts finished steps; accuracies are there where the probe measured. */
 export interface LogRecord extends Partial<ProbeAccuracy> {
@@ -87,6 +88,12 @@ async function storedState(run: Run, specs: Specs): Promise<HostArrays> {
   return Object.fromEntries(Object.keys(specs).map((name) => [name, stored[name].data]));
 }
 
+/** What the part of a resumed run before this one could not read. */
+async function badFileNames({ directory }: Run): Promise<string[]> {
+  const { records } = await readBadFiles(directory);
+  return records.flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
+}
+
 function nonFinite(
   step: number,
   metrics: HostArrays,
@@ -122,7 +129,7 @@ const median = (values: readonly number[]): number => [...values].sort((a, b) =>
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, dataset, engine, run, signal, onNote = () => undefined } = options;
   const began = performance.now();
-  const length = runLength(config, dataset.size);
+  const length = checkRun(config, dataset.size);
   const recipe = recipeOf(config);
   const schedule = recipe.schedule(length);
   const startStep = run?.checkpoint?.manifest?.step ?? 0;
@@ -134,6 +141,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     dataset,
     startStep,
     workers: options.workers ?? 1,
+    ...(run === undefined ? {} : { knownBad: await badFileNames(run) }),
     onBadFile: (file) => {
       run?.logBadFile({ ...file });
       options.onBadFile?.(file);

@@ -1,6 +1,6 @@
 import { SslError } from '@selfsup/core';
 import { describe, expect, it } from 'vitest';
-import { RECIPES, recipeOf, resolveConfig, type Overrides } from '../../src/index.js';
+import { RECIPES, recipeOf, resolveConfig, type DinoV2Config, type Overrides } from '../../src/index.js';
 
 const refused = (overrides: Overrides, recipe = 'dinov2', preset = 'cifar-tiny'): SslError => {
   try {
@@ -35,7 +35,13 @@ describe('settings of the second generation', () => {
     [{ masks: { ratio: [0.1] } }, 'two shares in 0..1'],
     [{ loss: { targets: 'sinkhorn' } }, 'centering or sinkhorn-knopp'],
     [{ teacher: { policy: 'none' } }, 'ema or student-stopgrad'],
-    [{ patchHead: { width: 64 } }, 'patchHead with layers, hiddenWidth, prototypes, prototypeNorms too'],
+    [{ patchHead: 5 }, 'patchHead of type object'],
+    [{ patchHead: { widht: 64 } }, 'did you mean "patchHead.width"'],
+    [{ patchHead: { freezeEpochs: 1 } }, 'a known key under "patchHead"'],
+    [{ patchHead: { width: 0 } }, 'patchHead.width as a whole number of at least 1'],
+    [{ loss: { koleoWeight: -1 } }, 'loss.koleoWeight as a number of at least 0'],
+    [{ loss: { teacherTemperature: { start: 0 } } }, 'loss.teacherTemperature.start as a number above 0'],
+    [{ loss: { centerMomentum: 2 } }, 'loss.centerMomentum in 0..1'],
     [{ groups: 128 }, 'two images in each group'],
     [{ backbone: { patchSize: 16 } }, 'of at least 3 x 3 patches of 16'],
     [{ backbone: { patchSize: 64 } }, 'at least one patch of 64'],
@@ -43,6 +49,19 @@ describe('settings of the second generation', () => {
     const error = refused(overrides);
     expect(error.code).toBe('BAD_OPTION');
     expect(error.message).toContain(said);
+  });
+
+  it('takes what a head of the patches does not say from the head of the CLS token', () => {
+    const { config } = resolveConfig({
+      recipe: 'dinov2',
+      preset: 'cifar-tiny',
+      overrides: [{ patchHead: { width: 64 } }],
+    });
+    const { layers, hiddenWidth, prototypes } = (config as DinoV2Config).head;
+    expect(config).toMatchObject({
+      patchHead: { layers, hiddenWidth, width: 64, prototypes, prototypeNorms: 'trainable' },
+    });
+    expect((config as DinoV2Config).patchHead).not.toHaveProperty('freezeEpochs');
   });
 
   it('refuses patches of 14 pixels for local views of 96, and says which size fits', () => {

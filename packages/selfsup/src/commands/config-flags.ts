@@ -70,11 +70,16 @@ function teacherFlag({ recipe, teacher, resume }: ConfigFlags): Overrides {
   });
 }
 
-/** Preset, then `--config`, then flags, then `--set`. */
-export async function configFromFlags(flags: ConfigFlags): Promise<{ config: RecipeConfig; source: string }> {
+const settingsOf = (file: Overrides): Overrides =>
+  Object.fromEntries(Object.entries(file).filter(([key]) => !RESOLVED_ONLY.has(key)));
+
+/** Preset, then the settings of the run that is resumed, then `--config`, then flags, then `--set`. */
+export async function configFromFlags(
+  flags: ConfigFlags,
+  stored: Overrides = {},
+): Promise<{ config: RecipeConfig; source: string }> {
   const file = flags.config === undefined ? {} : await readJson(flags.config);
-  const stored = Object.fromEntries(Object.entries(file).filter(([key]) => !RESOLVED_ONLY.has(key)));
-  const preset = flags.preset ?? (typeof file['preset'] === 'string' ? file['preset'] : undefined);
+  const named = [flags.preset, stored['preset'], file['preset']].find((name) => typeof name === 'string');
   const fromFlags: Overrides = {
     ...(flags.arch === undefined ? {} : { arch: flags.arch }),
     ...(flags.steps === undefined ? {} : { length: { steps: flags.steps } }),
@@ -88,5 +93,9 @@ export async function configFromFlags(flags: ConfigFlags): Promise<{ config: Rec
     ...teacherFlag(flags),
   };
   const single = (flags.set ?? []).map((text) => parseAssignment('selfsup.set', text));
-  return resolveConfig({ recipe: flags.recipe, preset, overrides: [stored, fromFlags, ...single] });
+  return resolveConfig({
+    recipe: flags.recipe,
+    preset: named as string | undefined,
+    overrides: [settingsOf(stored), settingsOf(file), fromFlags, ...single],
+  });
 }

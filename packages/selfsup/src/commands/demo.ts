@@ -5,7 +5,7 @@ import { openRun, type Run } from '@selfsup/checkpoint';
 import type { HostTensor } from '@selfsup/core';
 import { decode } from '@selfsup/datasets/decode';
 import { nearestNeighbours } from '@selfsup/eval-suite';
-import { pixelFeatures, recipeOf, resolveConfig, train } from '@selfsup/recipes';
+import { pixelFeatures, recipeOf, train, trainingStateSpecs } from '@selfsup/recipes';
 import { loadEmoji, type EmojiData } from '../demo/emoji.js';
 import { machineFacts } from '../doctor/machine.js';
 import { runVersions } from '../doctor/versions.js';
@@ -13,9 +13,11 @@ import { chooseEngine, type EngineChoice } from '../engines.js';
 import { neighbourPicture, type NeighbourRow, type NeighbourTile } from '../show/neighbour-picture.js';
 import type { Output } from '../terminal/output.js';
 import { createProgress, formatDuration, type Progress } from '../terminal/progress.js';
+import { configFromFlags } from './config-flags.js';
 import { withInterrupt } from './interrupt.js';
 import { knnOfFeatures, splitFeatures, type FeaturesOfSplits } from './knn.js';
 import { peakMemoryBytes } from './peak-memory.js';
+import { storedRun } from './resumed-run.js';
 import { defaultWorkers } from './train.js';
 
 export interface DemoFlags extends EngineChoice {
@@ -26,6 +28,8 @@ export interface DemoFlags extends EngineChoice {
   readonly seed?: number;
 }
 
+const RECIPE = 'simdino';
+const PRESET = 'demo';
 const K = [20];
 const FEATURE_BATCH = 128;
 const SHOWN_QUERIES = 10;
@@ -83,22 +87,16 @@ function freeFolder(path: string): string {
 /** `selfsup demo`: the whole story on pictures that come along, in a few minutes. */
 export async function demo(flags: DemoFlags, output: Output): Promise<void> {
   const began = performance.now();
-  const { config } = resolveConfig({
-    recipe: 'simdino',
-    preset: 'demo',
-    overrides: [
-      {
-        ...(flags.steps === undefined ? {} : { length: { steps: flags.steps } }),
-        ...(flags.seed === undefined ? {} : { seed: flags.seed }),
-      },
-    ],
-  });
+  const resuming = flags.resume === true;
+  const out = flags.out ?? (resuming ? DEFAULT_OUT : freeFolder(DEFAULT_OUT));
+  const resumed = resuming ? await storedRun(out, RECIPE, PRESET) : undefined;
+  const { config } = await configFromFlags({ ...flags, recipe: RECIPE, preset: PRESET }, resumed?.settings);
   const engine = await chooseEngine(flags);
   let run: Run | undefined;
   try {
-    const out = flags.out ?? (flags.resume === true ? DEFAULT_OUT : freeFolder(DEFAULT_OUT));
     const opened = (run = await openRun(out, {
-      resume: flags.resume === true,
+      resume: resuming,
+      state: trainingStateSpecs(config),
       config: { ...config, resolved: { data: 'emoji', engine: engine.name }, environment: machineFacts() },
       versions: runVersions(),
     }));

@@ -111,7 +111,7 @@ async function cardOf(
   return makeCard({
     preset: `${recipe}/${name}`,
     source: preset.source,
-    deviations: deviationsOf(preset, config, data, textAt(run.config, 'resolved.precision')),
+    deviations: deviationsOf(preset, config, data, isRecord(resolved) ? resolved : {}),
     results: {
       steps: run.lastStep,
       loss: lastValue(run, 'loss')?.value,

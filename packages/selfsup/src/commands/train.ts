@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { compareParameters, loadCheckpoint, openRun, type Run } from '@selfsup/checkpoint';
-import { SslError, type Specs } from '@selfsup/core';
+import { resolve } from 'node:path';
+import { openRun, type Run } from '@selfsup/checkpoint';
+import { SslError } from '@selfsup/core';
 import { openDataset, type Dataset } from '@selfsup/datasets';
 import {
   budgetOf,
+  checkRun,
   initialWeights,
   type InitialPart,
   peakLearningRate,
@@ -27,6 +27,7 @@ import { createProgress, type Progress } from '../terminal/progress.js';
 import { configFromFlags, type ConfigFlags } from './config-flags.js';
 import { peakMemoryBytes } from './peak-memory.js';
 import { withInterrupt } from './interrupt.js';
+import { settingChanges, storedInit, storedPrecision, storedRun, type StoredRun } from './resumed-run.js';
 
 export interface TrainFlags extends ConfigFlags, EngineChoice {
   readonly data: string;
@@ -39,11 +40,14 @@ export interface TrainFlags extends ConfigFlags, EngineChoice {
 }
 
 /** What follows from a configuration and its data; printed, and stored beside it. */
-function resolvedFacts(config: RecipeConfig, datasetSize: number): Record<string, unknown> {
-  const { totalSteps, warmupSteps, stepsPerEpoch } = runLength(config, datasetSize);
+function resolvedFacts(
+  config: RecipeConfig,
+  images: number,
+  { totalSteps, warmupSteps, stepsPerEpoch }: RunLength,
+): Record<string, unknown> {
   const budget = budgetOf(config);
   return {
-    images: datasetSize,
+    images,
     totalSteps,
     warmupSteps,
     stepsPerEpoch,
@@ -61,21 +65,6 @@ function resolvedFacts(config: RecipeConfig, datasetSize: number): Record<string
   };
 }
 
-function storedSettings(path: string, text: string): { readonly recipe?: unknown } {
-  try {
-    return JSON.parse(text) as { recipe?: unknown };
-  } catch (cause) {
-    throw new SslError('RUN_DIRECTORY', {
-      where: 'selfsup.train',
-      expected: `the settings of a run in ${path}`,
-      got: 'a file that is no JSON',
-      fix: 'put back what was there, or start a new run with --init and the old folder',
-      details: { path },
-      cause,
-    });
-  }
-}
-
 /** A resumed run needs something left to do. */
 function checkStepsLeft({ totalSteps }: RunLength, done: number, out: string): void {
   if (done < totalSteps) return;
@@ -86,32 +75,6 @@ function checkStepsLeft({ totalSteps }: RunLength, done: number, out: string): v
     fix: `use --steps with more than ${done}; there is nothing left to train otherwise`,
     details: { done, totalSteps },
   });
-}
-
-/** The settings and state of the run to resume; its settings hold unless flags say otherwise. */
-async function storedRun(out: string, recipe: string): Promise<{ config?: string; specs?: Specs; step?: number }> {
-  const config = join(out, 'config.json');
-  const text = await readFile(config, 'utf8').catch(() => undefined);
-  // What is wrong with a folder that holds no run is said by openRun.
-  if (text === undefined) return {};
-  const stored = storedSettings(config, text);
-  if (stored.recipe !== recipe) {
-    throw new SslError('BAD_OPTION', {
-      where: 'selfsup.train',
-      expected: `a run of ${recipe} in ${out}`,
-      got: `a run of ${String(stored.recipe)}`,
-      fix: `resume it with: selfsup train ${String(stored.recipe)} --resume --out ${out}, or choose another --out`,
-      details: { out, recipe, stored: stored.recipe },
-    });
-  }
-  try {
-    const { specs, manifest } = await loadCheckpoint(out);
-    return { config, specs, step: manifest?.step ?? 0 };
-  } catch (error) {
-    // Killed before its first checkpoint: there is nothing to compare with, and openRun starts it anew.
-    if (SslError.is(error) && error.code === 'CHECKPOINT_UNREADABLE') return { config };
-    throw error;
-  }
 }
 
 /** Every device gets as many pictures of each part of a step. */
@@ -148,30 +111,52 @@ const accuracyLine = (accuracy: ProbeAccuracy | undefined): string =>
 /** Threads for decoding: the engine keeps all cores busy anyway, so few are enough. */
 export const defaultWorkers = (): number => Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
+/** Weights to start from; those of a run that was killed before its first checkpoint are asked for again. */
+function initOf(
+  { init, initPart }: TrainFlags,
+  resumed: StoredRun | undefined,
+): { path: string; part: InitialPart } | undefined {
+  if (resumed === undefined) return init === undefined ? undefined : { path: resolve(init), part: initPart };
+  if (init === undefined) return storedInit(resumed);
+  throw new SslError('BAD_OPTION', {
+    where: 'selfsup.train',
+    expected: 'either --resume or --init',
+    got: 'both',
+    fix: 'leave --init out to go on with the run, or choose a new --out to start from those weights',
+  });
+}
+
 /** `selfsup train RECIPE`. */
-export async function train(flags: TrainFlags, output: Output): Promise<void> {
-  const resumed = flags.resume === true ? await storedRun(flags.out, flags.recipe) : undefined;
-  const { config: chosen, source } = await configFromFlags(
-    resumed === undefined ? flags : { ...flags, config: flags.config ?? resumed.config },
-  );
+export async function train(asked: TrainFlags, output: Output): Promise<void> {
+  const resuming = asked.resume === true;
+  const resumed = resuming ? await storedRun(asked.out, asked.recipe, asked.preset) : undefined;
+  const precision = asked.precision ?? storedPrecision(resumed);
+  const flags = { ...asked, precision };
+  const { config: chosen, source } = await configFromFlags(flags, resumed?.settings);
   // What is wrong with a folder that holds no run to resume is said by openRun.
-  const missing = resumed !== undefined && resumed.config === undefined;
+  const missing = resuming && resumed === undefined;
   const teacher = chosen.recipe === 'distill' && !missing ? await withFrozenTeacher(chosen) : undefined;
   const config = teacher?.config ?? chosen;
   checkDevices(config, flags.devices ?? 1);
   const dataset = await openDataset(flags.data, { split: 'train' });
-  const facts = resolvedFacts(config, dataset.size);
+  // A distillation without a teacher has no step yet; that its run is missing is said below.
+  const length = missing ? runLength(config, dataset.size) : checkRun(config, dataset.size);
+  const facts = resolvedFacts(config, dataset.size, length);
   const probe = await probeData(flags, config, dataset);
-  // Before anything is written: a run of another network must stay as it is.
-  if (resumed?.specs !== undefined) compareParameters(trainingStateSpecs(config), resumed.specs, { source: flags.out });
-  if (resumed?.step !== undefined) checkStepsLeft(runLength(config, dataset.size), resumed.step, flags.out);
+  if (resumed !== undefined && resumed.step > 0) checkStepsLeft(length, resumed.step, flags.out);
+  const init = initOf(flags, resumed);
   const initial =
-    flags.init === undefined ? undefined : await initialWeights(recipeOf(config), flags.init, flags.initPart);
+    init === undefined || (resumed?.step ?? 0) > 0
+      ? undefined
+      : await initialWeights(recipeOf(config), init.path, init.part);
+  const { changes, now } =
+    resumed === undefined ? { changes: [], now: [] } : settingChanges(resumed, config, precision);
   const engine = await chooseEngine(flags);
   let run: Run | undefined;
   try {
     run = await openRun(flags.out, {
-      resume: flags.resume === true,
+      resume: resuming,
+      ...(missing ? {} : { state: trainingStateSpecs(config) }),
       config: {
         ...config,
         resolved: {
@@ -179,15 +164,17 @@ export async function train(flags: TrainFlags, output: Output): Promise<void> {
           source,
           data: resolve(flags.data),
           engine: engine.name,
-          precision: flags.precision ?? 'f32',
+          precision,
           devices: flags.devices ?? 1,
-          ...(flags.init === undefined ? {} : { init: resolve(flags.init), initPart: flags.initPart }),
+          ...(init === undefined ? {} : { init: init.path, initPart: init.part }),
+          ...(changes.length === 0 ? {} : { changes }),
         },
         environment: machineFacts(),
       },
       keepLast: config.log.keepCheckpoints,
       versions: runVersions(),
     });
+    if (now.length > 0) output.note(`other settings than up to step ${resumed?.step ?? 0}: ${now.join(', ')}`);
     for (const note of [...run.notes, ...(teacher?.notes ?? [])]) output.note(note);
     output.note(`${config.recipe}, preset ${config.preset} (${source})`);
     output.note(

@@ -17,7 +17,7 @@ const WITHOUT_EFFECT = ['preset', 'accumulate', 'seed', 'log', 'probe', 'maxBadF
 const IMAGENET = { classes: 1000, train: 1_281_167, test: 50_000 } as const;
 
 const settings = (config: RecipeConfig): Map<string, string> =>
-  new Map(
+  new Map<string, string>(
     leaves(config as unknown as Json)
       .filter(([path]) => !WITHOUT_EFFECT.some((name) => `${path}.`.startsWith(`${name}.`)))
       .map(([path, value]) => [path, isRecord(value) || Array.isArray(value) ? inOneLine(value) : String(value)]),
@@ -40,16 +40,35 @@ function dataDeviation({ classes, train, test }: LabelledParts): Deviation[] {
   return same ? [] : [{ what: 'data', preset: `ImageNet-1k: ${inWords(IMAGENET)}`, here: inWords(here) }];
 }
 
-/** Everything about a run that is not as its preset, and as the published run where there is one, has it. */
-export function deviationsOf(
-  preset: Preset,
-  config: RecipeConfig,
-  data: LabelledParts,
-  precision = 'f32',
-): Deviation[] {
+/** Settings that held up to some step of a resumed run and are not the preset's, whatever came after. */
+function earlierDeviations(preset: RecipeConfig, resolved: Json): Deviation[] {
+  const expected = settings(preset).set('precision', 'f32');
+  const changes = Array.isArray(resolved['changes']) ? resolved['changes'].filter(isRecord) : [];
+  return changes.flatMap(({ untilStep, settings: held }) =>
+    Object.entries(isRecord(held) ? held : {})
+      .filter(([path, value]) => expected.get(path) !== value && !WITHOUT_EFFECT.includes(path))
+      .map(([path, value]) => ({
+        what: `${path} up to step ${String(untilStep)}`,
+        preset: expected.get(path) ?? 'not set',
+        here: String(value),
+      })),
+  );
+}
+
+/**
+ * Everything about a run that is not as its preset, and as the published run where there is one, has it.
+ *
+ * @param resolved - What `config.json` says beside the settings: precision, start weights, changes on the way.
+ */
+export function deviationsOf(preset: Preset, config: RecipeConfig, data: LabelledParts, resolved: Json): Deviation[] {
+  const { precision = 'f32', init, initPart } = resolved;
   return [
     ...(preset.published === undefined ? [] : dataDeviation(data)),
     ...settingDeviations(preset.config, config),
-    ...(precision === 'f32' ? [] : [{ what: 'precision', preset: 'f32', here: precision }]),
+    ...(precision === 'f32' ? [] : [{ what: 'precision', preset: 'f32', here: String(precision) }]),
+    ...(init === undefined
+      ? []
+      : [{ what: 'start weights', preset: 'random', here: `${String(initPart)} of ${String(init)}` }]),
+    ...earlierDeviations(preset.config, resolved),
   ];
 }

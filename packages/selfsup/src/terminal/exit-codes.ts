@@ -8,6 +8,7 @@ const USAGE: ReadonlySet<SslErrorCode> = new Set<SslErrorCode>([
   'BACKEND_MISSING',
   'BAD_OPTION',
   'CHECKPOINT_MISMATCH',
+  'CHECKPOINT_MISSING',
   'DATA_EMPTY',
   'DATA_MISSING',
   'ENGINE_MISSING',

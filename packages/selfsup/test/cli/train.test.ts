@@ -160,6 +160,8 @@ describe('train', () => {
       '--resume',
       '--out',
       out,
+      '--steps',
+      '3',
       '--set',
       'backbone.width=64',
       '--json',

@@ -35,14 +35,30 @@ describe('deviations', () => {
   it('are none for the preset itself on ImageNet, whatever its seed, log and parts', () => {
     const { config } = preset;
     const other = { ...config, seed: 7, accumulate: 4, log: { ...config.log, everySteps: 1 } };
-    expect(deviationsOf(preset, other, IMAGENET)).toEqual([]);
+    expect(deviationsOf(preset, other, IMAGENET, { precision: 'f32' })).toEqual([]);
   });
 
   it('name data, settings and precision', () => {
     const shorter = { ...preset.config, length: { steps: 30, warmupEpochs: 10 } };
-    const found = deviationsOf(preset, shorter, data(10, 10_000, 2000), 'bf16');
+    const found = deviationsOf(preset, shorter, data(10, 10_000, 2000), { precision: 'bf16' });
     expect(found.map(({ what }) => what)).toEqual(['data', 'length.epochs', 'length.steps', 'precision']);
     expect(found[0].here).toBe('10000 pictures of 10 classes, 2000 held out');
+  });
+});
+
+describe('deviations on the way', () => {
+  it('are start weights, and settings of a stretch before the run was resumed', () => {
+    const changes = [
+      { untilStep: 40, settings: { precision: 'bf16', 'optimizer.learningRate': '0.1', seed: '3' } },
+      { untilStep: 90, settings: { 'optimizer.learningRate': String(preset.config.optimizer.learningRate) } },
+    ];
+    const resolved = { init: '/weights', initPart: 'backbone', changes };
+    const found = deviationsOf(preset, preset.config, IMAGENET, resolved);
+    expect(found.map(({ what, here }) => [what, here])).toEqual([
+      ['start weights', 'backbone of /weights'],
+      ['precision up to step 40', 'bf16'],
+      ['optimizer.learningRate up to step 40', '0.1'],
+    ]);
   });
 });
 
