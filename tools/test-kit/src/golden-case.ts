@@ -114,6 +114,13 @@ export function below(fixture: FixtureCase, prefix: string): NamedNumbers {
   return under(prefix, fixture.tensors());
 }
 
+/** Parameters of a model whose blocks are in chunks (`blocks.<chunk>.<i>.`) by the names of one without. */
+export function unchunked<T>(parameters: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name.replace(/\bblocks\.\d+\.(\d+)\./, 'blocks.$1.'), value]),
+  );
+}
+
 /** Numbers in another shape. */
 export function reshaped({ data }: HostNumbers, shape: readonly number[]): HostNumbers {
   return { shape, data };

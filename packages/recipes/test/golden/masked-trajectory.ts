@@ -1,17 +1,19 @@
 import { MULTI_CROP_PRESETS } from '@selfsup/augment-multicrop';
-import type { HostArrays } from '@selfsup/core';
+import { type HostArrays, pickNamed } from '@selfsup/core';
 import type { FixtureCase, FixtureTensor } from '@selfsup/test-kit';
 import {
   DINOV2_PRESETS,
   type DinoV2Config,
   type HeadConfig,
+  type LearningRateRule,
   maskArrays,
   type MaskedConfig,
+  type OptimizerConfig,
   type SecondGenerationConfig,
   SIMDINOV2_PRESETS,
   type SimDinoV2Config,
 } from '../../src/index.js';
-import { type Hyper, jointCrops, worldBatch } from './trajectory.js';
+import { adamWOf, batchOf, cropsOf, type Hyper, jointCrops, worldBatch } from './trajectory.js';
 
 /** Hyper-parameters of the second generation: sizes, and the authors' own configuration. */
 export interface MaskedHyper {
@@ -29,6 +31,19 @@ const headOf = (cfg: MaskedHyper['cfg']): HeadConfig => ({
   width: cfg['head_bottleneck_dim'],
 });
 
+/** The authors' names of the rules. */
+const RULES: Readonly<Record<string, LearningRateRule>> = {
+  sqrt_wrt_1024: 'sqrt-per-1024',
+  linear_wrt_1024: 'linear-per-1024',
+  linear_wrt_256: 'linear-per-256',
+};
+
+/** AdamW's settings: DINOv2 has its moments' rates by name, SimDINOv2 as a pair. */
+function momentsOf(h: MaskedHyper, { adamw_beta1, adamw_beta2, kwargs }: MaskedHyper['cfg']): Partial<OptimizerConfig> {
+  const [beta1, beta2] = kwargs?.betas ?? [adamw_beta1, adamw_beta2];
+  return { ...adamWOf(h), ...(beta1 === undefined ? {} : { beta1, beta2 }) };
+}
+
 /** Settings of a whole run, for fixtures that hold one step. */
 const RUN = {
   optim: {
@@ -40,10 +55,9 @@ const RUN = {
     weight_decay: 0,
     weight_decay_end: 0,
     clip_grad: 0,
+    scaling_rule: 'sqrt_wrt_1024',
     layerwise_decay: 1,
     patch_embed_lr_mult: 1,
-    adamw_beta1: 0.9,
-    adamw_beta2: 0.999,
   },
   teacher: { momentum_teacher: 0.9, final_momentum_teacher: 1 },
 };
@@ -55,7 +69,6 @@ function sharedConfig<T extends SecondGenerationConfig>(
 ): T & MaskedConfig {
   const s = sizes(h);
   const { student, train, optim, teacher, ibot } = { ...RUN, ...h.cfg } as MaskedHyper['cfg'];
-  const { dinov2 } = MULTI_CROP_PRESETS;
   const perEpoch: number = train?.OFFICIAL_EPOCH_LENGTH ?? 10;
   return {
     ...base,
@@ -69,32 +82,27 @@ function sharedConfig<T extends SecondGenerationConfig>(
       heads: s['heads'],
       mlpRatio: s['mlp'],
       ffn: student.ffn_layer === 'mlp' ? 'mlp' : 'swiglu',
-      layerScale: student.layerscale,
+      layerScale: student.layerscale || undefined,
       registers: student.num_register_tokens,
       qkvBias: student.qkv_bias,
       interpolation: { offset: student.interpolate_offset, antialias: student.interpolate_antialias },
       dropPathRate: s['drop_path'],
       dropPathRule: (h.drop_path_uniform ?? student.drop_path_uniform) ? 'uniform' : linearRule,
     },
-    crops: {
-      ...dinov2,
-      global: { ...dinov2.global, size: s['img'] },
-      local: { ...dinov2.local, size: s['local'], count: s['V'] },
-    },
+    crops: cropsOf(MULTI_CROP_PRESETS.dinov2, s),
     masks: { probability: ibot.mask_sample_probability, ratio: ibot.mask_ratio_min_max },
     teacher: { policy: 'ema', momentum: teacher.momentum_teacher, momentumEnd: teacher.final_momentum_teacher },
     optimizer: {
       ...base.optimizer,
       learningRate: optim.base_lr,
-      rule: 'sqrt-per-1024',
+      rule: pickNamed('recipes.test', 'a rule', optim.scaling_rule, RULES),
       minLearningRate: optim.min_lr,
       weightDecay: optim.weight_decay,
       weightDecayEnd: optim.weight_decay_end,
       clipNorm: optim.clip_grad,
       layerDecay: optim.layerwise_decay,
       patchEmbedMultiplier: optim.patch_embed_lr_mult,
-      beta1: optim.adamw_beta1 ?? base.optimizer.beta1,
-      beta2: optim.adamw_beta2 ?? base.optimizer.beta2,
+      ...momentsOf(h, optim),
     },
     length: {
       stepsPerEpoch: perEpoch,
@@ -219,12 +227,12 @@ export function maskedArrays(fixture: FixtureCase, config: SecondGenerationConfi
 
 /** Those of a step of a trajectory. */
 export function maskedStepArrays(fixture: FixtureCase, config: SecondGenerationConfig, step: number): HostArrays {
-  const { nbatch } = fixture.json['hyper'] as { readonly nbatch?: number };
+  const batch = batchOf(fixture, step);
   const of = (name: string): string => `step${step}/${name}`;
   return maskedArrays(
     fixture,
     config,
-    nbatch === undefined
+    batch === undefined
       ? {
           global: of('collated_global_crops'),
           local: of('collated_local_crops'),
@@ -232,8 +240,8 @@ export function maskedStepArrays(fixture: FixtureCase, config: SecondGenerationC
           drop: of('drop/'),
         }
       : {
-          global: `batch${step % nbatch}/global`,
-          local: `batch${step % nbatch}/local`,
+          global: `batch${batch}/global`,
+          local: `batch${batch}/local`,
           masks: of('masks'),
           drop: of('drop/'),
         },

@@ -1,13 +1,14 @@
 import { compileStep, type CompiledStep, type Engine, type Step } from '@selfsup/compile';
 import { type HostArrays, type Specs, sizeOf } from '@selfsup/core';
 import type { FixtureCase, FixtureTensor } from '@selfsup/test-kit';
+import { below, type NamedNumbers, unchunked, under } from '@selfsup/test-kit/golden-case';
 import { expect } from 'vitest';
-import { MULTI_CROP_PRESETS } from '@selfsup/augment-multicrop';
+import { MULTI_CROP_PRESETS, type MultiCropConfig } from '@selfsup/augment-multicrop';
 import {
   type DinoConfig,
   FINITE,
   type HeadConfig,
-  type RecipeConfig,
+  type OptimizerConfig,
   type RunLength,
   type SelfDistillationConfig,
   SIMDINO_PRESETS,
@@ -15,15 +16,28 @@ import {
 } from '../../src/index.js';
 
 /** Hyper-parameters as the fixtures spell them. */
-export type Hyper = Record<string, number> & { readonly reduce_cov?: number };
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Hyper = Record<string, any>;
 
 /** Images of a step, all ranks together. */
 export const worldBatch = (h: Hyper): number => h['B'] * (h['world_size'] ?? 1);
 
+/** Settings of AdamW that a fixture has in words, e.g. `AdamW betas (0.9,0.999) eps 1e-8`. */
+export function adamWOf({ optimizer }: Hyper): Partial<OptimizerConfig> {
+  const found = /betas \(([^,]+),([^)]+)\) eps (\S+)/.exec(String(optimizer));
+  return found === null ? {} : { beta1: Number(found[1]), beta2: Number(found[2]), epsilon: Number(found[3]) };
+}
+
+/** Crops of a fixture's sizes; one without local crops need not say how large they are. */
+export const cropsOf = (base: MultiCropConfig, h: Hyper): MultiCropConfig => ({
+  ...base,
+  global: { ...base.global, size: h['img'] },
+  local: { ...base.local, count: h['V'], ...(h['V'] > 0 ? { size: h['local'] } : {}) },
+});
+
 /** The parts of a configuration that all v1 fixtures describe in the same words. */
 function sharedConfig(h: Hyper): SelfDistillationConfig & { readonly head: HeadConfig } {
   const base = SIMDINO_PRESETS['imagenet-vitb16'].config;
-  const { simdino } = MULTI_CROP_PRESETS;
   return {
     ...base,
     arch: 'vit_tiny',
@@ -34,14 +48,11 @@ function sharedConfig(h: Hyper): SelfDistillationConfig & { readonly head: HeadC
       depth: h['depth'],
       heads: h['heads'],
       mlpRatio: h['mlp'],
+      qkvBias: h['qkv_bias'] ?? true,
       dropPathRate: h['drop_path'] ?? 0,
     },
     head: { layers: h['nlayers'], hiddenWidth: h['hidden'], width: h['z'] },
-    crops: {
-      ...simdino,
-      global: { ...simdino.global, size: h['img'] },
-      local: { ...simdino.local, size: h['local'], count: h['V'] },
-    },
+    crops: cropsOf(MULTI_CROP_PRESETS.simdino, h),
     teacher: { policy: 'ema', momentum: h['m'], momentumEnd: 1 },
     optimizer: {
       ...base.optimizer,
@@ -51,6 +62,7 @@ function sharedConfig(h: Hyper): SelfDistillationConfig & { readonly head: HeadC
       weightDecay: h['wd'],
       weightDecayEnd: h['wd_end'],
       clipNorm: h['clip'],
+      ...adamWOf(h),
     },
     length: { steps: h['epochs'] * h['nit'], warmupSteps: h['warmup_epochs'] * h['nit'] },
     batchSize: worldBatch(h),
@@ -80,7 +92,7 @@ export function dinoConfig(h: Hyper): DinoConfig {
     head: {
       ...shared.head,
       prototypes: h['K'],
-      prototypeNorms: (h['norm_last'] as unknown as boolean) ? 'frozen' : 'trainable',
+      prototypeNorms: h['norm_last'] ? 'frozen' : 'trainable',
       freezeEpochs: h['freeze'],
     },
     loss: {
@@ -133,13 +145,15 @@ export function jointMask(tensor: FixtureTensor, crops: number): Float32Array {
   return out;
 }
 
+/** Number of the batch a step uses; undefined where every step has crops of its own. */
+export function batchOf(fixture: FixtureCase, step: number): number | undefined {
+  return (fixture.json['steps'] as { readonly batch?: number }[])[step].batch;
+}
+
 /** Crops and masks of a step as the compiled step takes them. */
 export function stepArrays(fixture: FixtureCase, h: Hyper, step: number, specs: Specs): HostArrays {
-  const tensors = fixture.tensors();
-  const batch =
-    `batch${step % (h['nbatch'] ?? Infinity)}` in tensors || `batch0/global` in tensors
-      ? `batch${step % h['nbatch']}`
-      : `step${step}`;
+  const number = batchOf(fixture, step);
+  const batch = number === undefined ? `step${step}` : `batch${number}`;
   const arrays: HostArrays = { 'crops.global': jointCrops(fixture.tensor(`${batch}/global`)) };
   if (h['V'] > 0) arrays['crops.local'] = jointCrops(fixture.tensor(`${batch}/local`));
   for (const name of Object.keys(specs)) {
@@ -168,6 +182,13 @@ export async function compileForFixture(engine: Engine, step: Step, state: Specs
   return { compiled: await compileStep(step, { engine, state, batch: specs, commitIf: FINITE }), specs };
 }
 
+/** Parameters of a group of a fixture, by the names of a model without chunks. @throws if there are none */
+export function parametersOf(fixture: FixtureCase, group: string): NamedNumbers {
+  const parameters = unchunked(below(fixture, `${group}/`));
+  if (Object.keys(parameters).length === 0) throw new Error(`${fixture.name} has no ${group}`);
+  return parameters;
+}
+
 /** Rows D..2D-1 of every qkv bias have a zero gradient; float32 noise moves them, so they are left out. */
 export function withoutKeyBias(name: string, data: ArrayLike<number>): number[] {
   const all = Array.from(data);
@@ -175,16 +196,13 @@ export function withoutKeyBias(name: string, data: ArrayLike<number>): number[] 
   return name.endsWith('attn.qkv.bias') ? [...all.slice(0, third), ...all.slice(2 * third)] : all;
 }
 
-/** Compares every tensor `prefix/name` of a fixture with what came out under `outPrefix + name`. */
+/** Compares the tensors of a fixture's group with all that came out under `outPrefix`. */
 export function expectParameters(fixture: FixtureCase, group: string, got: HostArrays, outPrefix: string): void {
-  const names = Object.keys(fixture.tensors()).filter((name) => name.startsWith(`${group}/`));
-  expect(names.length).toBeGreaterThan(0);
-  for (const full of names) {
-    const name = full.slice(group.length + 1);
-    const want = withoutKeyBias(name, fixture.tensor(full).data as Float32Array);
-    const have = withoutKeyBias(name, got[outPrefix + name]);
-    expect(have, `${group}/${name}`).toBeAllclose(want, { maxRel: fixture.tolerance(group) });
+  const wanted = parametersOf(fixture, group);
+  const found = under(outPrefix, got);
+  expect(Object.keys(found).sort()).toEqual(Object.keys(wanted).sort());
+  for (const [name, { data }] of Object.entries(wanted)) {
+    const have = withoutKeyBias(name, found[name]);
+    expect(have, `${group}/${name}`).toBeAllclose(withoutKeyBias(name, data), { maxRel: fixture.tolerance(group) });
   }
 }
-
-export type { RecipeConfig };
