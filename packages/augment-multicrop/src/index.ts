@@ -1,12 +1,5 @@
 export { drawBlockMask, type BlockMask, type BlockShape, type MaskBlock } from './block-mask.js';
-export {
-  drawBlockMasks,
-  maskedTokenBound,
-  maskedTokens,
-  type BlockMaskOptions,
-  type BlockMasks,
-  type MaskedTokens,
-} from './block-masks.js';
+export { drawBlockMasks, maskedTokenBound, type BlockMaskOptions, type BlockMasks } from './block-masks.js';
 export { type MultiCropConfig, type ViewGeometry, type ViewOptions, type ViewOverrides } from './config.js';
 export { type SampleKey } from './draw-view.js';
 export { type RgbImage } from './image.js';

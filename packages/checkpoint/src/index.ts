@@ -3,6 +3,7 @@ export { normalizeCheckpointNames, type NormalizedNames, type NormalizeOptions }
 export { exportBackbone, type ExportBackboneOptions } from './export-backbone.js';
 export { readJsonLines, type JsonLines, type JsonRecord } from './json-lines.js';
 export { loadCheckpoint, type LoadedCheckpoint } from './load-checkpoint.js';
+export { isRunHeld } from './lock.js';
 export { CHECKPOINT_FORMAT, type Manifest } from './manifest.js';
 export { compareParameters, selectParameters, type CompareOptions } from './parameters.js';
 export {

@@ -59,6 +59,23 @@ function parseOwner(text: string): LockOwner | undefined {
   }
 }
 
+/** Of a file; 0 for one that is gone. */
+const millisecondsOld = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0,
+  );
+
+const isAlive = (owner: LockOwner | undefined, age: number): boolean =>
+  owner === undefined ? age < BLANK_LOCK_MILLISECONDS : mayBeAlive(owner);
+
+/** Whether somebody writes to a run directory; a process on another machine is taken to be there still. */
+export async function isRunHeld(directory: string): Promise<boolean> {
+  const path = join(directory, 'lock');
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  return text !== undefined && isAlive(parseOwner(text), await millisecondsOld(path));
+}
+
 function locked(directory: string, path: string, owner: LockOwner | undefined): SslError {
   const who = owner === undefined ? 'another process' : `process ${owner.pid} on ${owner.host} since ${owner.since}`;
   return new SslError('RUN_DIRECTORY', {
@@ -160,13 +177,8 @@ export async function takeLock(directory: string): Promise<Lock> {
     const text = await readFile(path, 'utf8').catch(() => undefined);
     if (text === undefined) continue;
     const owner = parseOwner(text);
-    const age =
-      Date.now() -
-      (await stat(path)
-        .then(({ mtimeMs }) => mtimeMs)
-        .catch(() => Date.now()));
-    const alive = owner === undefined ? age < BLANK_LOCK_MILLISECONDS : mayBeAlive(owner);
-    if (alive || !(await removeStale(path, text))) throw locked(directory, path, owner);
+    const age = await millisecondsOld(path);
+    if (isAlive(owner, age) || !(await removeStale(path, text))) throw locked(directory, path, owner);
     notes.push(
       `took over the lock of ${owner === undefined ? 'a process that died' : `process ${owner.pid}, which is gone`}`,
     );

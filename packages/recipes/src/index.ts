@@ -27,7 +27,6 @@ export type {
   SimDinoConfig,
   SimDinoV2Config,
   SimDinoV2LossConfig,
-  TeacherPolicy,
 } from './config/types.js';
 export {
   featureExtractor,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drawBlockMasks, maskedTokenBound, maskedTokens } from '../../src/index.js';
+import { drawBlockMasks } from '../../src/index.js';
 import { sha256 } from '../helpers.js';
 
 const key = { seed: 1, step: 5 };
@@ -47,41 +47,5 @@ describe('drawBlockMasks', () => {
     expect(() => drawBlockMasks(options, key)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining(part) }),
     );
-  });
-});
-
-describe('maskedTokens', () => {
-  it('lists masked patches by group, weighted by the masks they belong to, padded', () => {
-    // Two pictures, two views, two patches each: rows are view 0 (a, b), view 1 (a, b).
-    const masks = Uint8Array.from([1, 1, 0, 1, 0, 0, 1, 0]);
-    expect(maskedTokens(masks, { patches: 2, images: 2, bound: 5 })).toEqual({
-      indices: Int32Array.from([0, 1, 3, 6, 0]),
-      weights: Float32Array.from([0.5, 0.5, 1, 1, 0]),
-      counts: Int32Array.from([4]),
-    });
-    expect(maskedTokens(masks, { patches: 2, images: 2, groups: 2, bound: 3 })).toEqual({
-      indices: Int32Array.from([0, 1, 0, 3, 6, 0]),
-      weights: Float32Array.from([0.5, 0.5, 0, 1, 1, 0]),
-      counts: Int32Array.from([2, 2]),
-    });
-  });
-
-  it('allows no masks at all', () => {
-    const { weights, counts } = maskedTokens(new Uint8Array(8), { patches: 4, images: 1, bound: 2 });
-    expect([...weights, ...counts]).toEqual([0, 0, 0]);
-  });
-
-  it('refuses more than the bound, or sizes that do not fit', () => {
-    expect(() => maskedTokens(new Uint8Array(8).fill(1), { patches: 4, images: 1, bound: 7 })).toThrow(
-      'maskedTokenBound',
-    );
-    expect(() => maskedTokens(new Uint8Array(7), { patches: 4, images: 1, bound: 7 })).toThrow('sizes');
-  });
-
-  it('holds whatever drawBlockMasks gives', () => {
-    const options = { grid: [6, 9], images: 6, groups: 2, ratio: [0.3, 0.9] } as const;
-    const { masks } = drawBlockMasks(options, key);
-    const { counts } = maskedTokens(masks, { patches: 54, images: 6, groups: 2, bound: maskedTokenBound(options) });
-    expect(counts[0] + counts[1]).toBe(masks.reduce((sum, m) => sum + m, 0));
   });
 });

@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 interface Expected {
   readonly feature_std_mean: number;
-  readonly [rate: `coding_rate_eps${number}`]: Record<
+  readonly [rate: `coding_rate_eps${string}`]: Record<
     'R_half_logdet_nats' | 'alpha' | 'gamma' | 'E_gamma_times_R',
     number
   >;
@@ -34,7 +34,7 @@ describe.each(fixtureCases('eval/feature-diagnostics'))('$name', (fixture) => {
   expect(runs.length).toBeGreaterThan(0);
 
   it.each(runs)('coding rate of $set at eps $text, value and gradient', ({ set, eps, text }) => {
-    const want = expected[set][`coding_rate_eps${eps}`];
+    const want = expected[set][`coding_rate_eps${text}`];
     const maxRel = toleranceOf(set);
     tf.tidy(() => {
       const unit = normalize(tensor(fixture.tensor(set) as Host));

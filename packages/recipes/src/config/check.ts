@@ -1,7 +1,8 @@
 import { multiCropConfig } from '@selfsup/augment-multicrop';
 import { vitConfig } from '@selfsup/backbone-vit';
 import { SslError } from '@selfsup/core';
-import type { RecipeConfig, SecondGenerationConfig, TeacherPolicy } from './types.js';
+import type { TeacherPolicy } from '@selfsup/ema-distill';
+import type { RecipeConfig, SecondGenerationConfig } from './types.js';
 
 const refusal = (where: string, expected: string, got: unknown, fix: string): SslError =>
   new SslError('BAD_OPTION', { where, expected, got: String(got), fix, details: { expected, got: String(got) } });

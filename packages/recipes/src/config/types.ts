@@ -1,11 +1,9 @@
 import type { MultiCropConfig } from '@selfsup/augment-multicrop';
 import type { VitConfig } from '@selfsup/backbone-vit';
+import type { TeacherPolicy } from '@selfsup/ema-distill';
 
 /** How the peak learning rate follows from the base rate and the batch. */
 export type LearningRateRule = 'linear-per-256' | 'linear-per-1024' | 'sqrt-per-1024' | 'none';
-
-/** Where a student's targets come from. */
-export type TeacherPolicy = 'ema' | 'student-stopgrad' | 'none';
 
 /** A run's length and warm-up: in epochs (of the given data) or in steps; steps win when both are given. */
 export interface LengthConfig {

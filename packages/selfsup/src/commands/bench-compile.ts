@@ -93,12 +93,9 @@ export async function benchCompile(flags: BenchCompileFlags, output: Output): Pr
     overrides: WITHOUT_GPU,
   });
   const flops = estimateFlops(part);
-  const cost = {
-    flops: flops.total,
-    bf16Flops: precision === 'bf16' ? flops.roundable : 0,
-    bytes: estimateTraffic(part, FACTOR_BYTES[precision]),
-  };
-  const bound = roofline(cost, target);
+  const bf16Flops = precision === 'bf16' ? flops.roundable : 0;
+  const bytesAccessed = estimateTraffic(part, FACTOR_BYTES[precision]);
+  const bound = roofline({ flops: flops.total, bf16Flops, bytes: bytesAccessed }, target);
   const peak = memory.peak ?? memory.arguments + memory.outputs - memory.aliased + memory.temporary;
   const fits = peak <= target.memoryBytes;
   output.result(
@@ -114,16 +111,24 @@ export async function benchCompile(flags: BenchCompileFlags, output: Output): Pr
       state: flags.shard === undefined ? 'replicated' : 'sharded',
       compileSeconds,
       programBytes,
-      perDevice: { peakMemoryBytes: peak, memoryBytes: target.memoryBytes, fits, memory, ...cost },
-      lowerBound: bound,
+      // Of each device:
+      peakMemoryBytes: peak,
+      memoryBytes: target.memoryBytes,
+      fits,
+      memory,
+      flops: flops.total,
+      bf16Flops,
+      bytesAccessed,
+      rooflineSeconds: bound.seconds,
+      limit: bound.limit,
       sources: { memory: "the compiler's", cost: 'estimates from the graph, this plugin counts none' },
       plugin: { name: library.name, version: installedPlugin(library.name)?.version, path: library.path, attributes },
     },
     [
       `${config.recipe} ${config.arch}, ${config.batchSize} images on ${devices} x ${target.kind}, ${precision}: compiled in ${compileSeconds.toFixed(0)} s, never run`,
       `memory of each device  ${gigabytes(peak)} of ${gigabytes(target.memoryBytes)}${fits ? '' : ': DOES NOT FIT'} (the compiler's number)`,
-      `arithmetic             ${(cost.flops / 1e12).toFixed(2)} TFLOP a device (estimated), ${((100 * cost.bf16Flops) / cost.flops).toFixed(0)} % of it products of bfloat16 factors`,
-      `memory traffic         at least ${gigabytes(cost.bytes)} a device (estimated)`,
+      `arithmetic             ${(flops.total / 1e12).toFixed(2)} TFLOP a device (estimated), ${((100 * bf16Flops) / flops.total).toFixed(0)} % of it products of bfloat16 factors`,
+      `memory traffic         at least ${gigabytes(bytesAccessed)} a device (estimated)`,
       `time of a step         at least ${(bound.seconds * 1000).toFixed(1)} ms, set by ${bound.limit}: a lower bound that no program reaches`,
     ].join('\n'),
   );

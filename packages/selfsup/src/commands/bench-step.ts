@@ -47,24 +47,26 @@ export async function benchStep(flags: BenchStepFlags, output: Output): Promise<
       progress.update(step + 1);
     }
     progress.finish();
-    const flops = training.graph === undefined ? 0 : estimateFlops(training.graph).total;
     await training.dispose();
     seconds.sort((a, b) => a - b);
     const secondsPerStep = { min: seconds[0], median: seconds[seconds.length >> 1], max: seconds[seconds.length - 1] };
+    // A step in parts is several programs, none of them the whole.
+    const flopsPerStep = training.graph === undefined ? null : estimateFlops(training.graph).total;
+    const rate = flopsPerStep === null ? '' : `, ${(flopsPerStep / 1e9 / secondsPerStep.median).toFixed(0)} GFLOP/s`;
     output.result(
       {
         recipe: flags.recipe,
-        arch: flags.arch,
-        batchSize: flags.batchSize,
+        arch: config.arch,
+        batchSize: config.batchSize,
         engine: engine.name,
         precision: flags.precision ?? 'f32',
         secondsPerStep,
         firstStepSeconds,
         peakMemoryBytes: peakMemoryBytes(),
-        flopsPerStep: flops,
+        flopsPerStep,
       },
-      `${flags.recipe} ${flags.arch}, batch ${flags.batchSize}, ${engine.name}: ${secondsPerStep.median.toFixed(3)} s a step (${secondsPerStep.min.toFixed(3)} to ${secondsPerStep.max.toFixed(3)}), ` +
-        `first step after ${firstStepSeconds.toFixed(1)} s, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB, ${(flops / 1e9 / secondsPerStep.median).toFixed(0)} GFLOP/s`,
+      `${flags.recipe} ${config.arch}, batch ${config.batchSize}, ${engine.name}: ${secondsPerStep.median.toFixed(3)} s a step (${secondsPerStep.min.toFixed(3)} to ${secondsPerStep.max.toFixed(3)}), ` +
+        `first step after ${firstStepSeconds.toFixed(1)} s, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB${rate}`,
     );
   } finally {
     await engine.dispose();

@@ -25,7 +25,7 @@ interface Emoji {
 }
 
 /** Whether a drawing is held out: decided by its name and nothing else. */
-export function isHeldOut(name: string): boolean {
+export function isHeldOutDrawing(name: string): boolean {
   return Rng.of(hash(name), 'demo.hold-out').uniform() < HELD_OUT;
 }
 
@@ -94,7 +94,7 @@ export async function loadEmoji(
     datasetFrom(
       emoji.flatMap(({ name, label }, i) => {
         const data = pixels.subarray(i * bytes, (i + 1) * bytes);
-        const inPart = isHeldOut(name) === (split === 'test');
+        const inPart = isHeldOutDrawing(name) === (split === 'test');
         return inPart ? [{ source: { kind: 'rgb' as const, data, width: size, height: size }, label, name }] : [];
       }),
       { kind: 'emoji', split, classes },

@@ -1,9 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { readBadFiles, readMetrics, type JsonRecord } from '@selfsup/checkpoint';
+import { isRunHeld, readBadFiles, readMetrics, type JsonRecord } from '@selfsup/checkpoint';
 import { SslError } from '@selfsup/core';
-import { isRecord, leaves, numberAt, textAt, type Json } from './json-values.js';
+import { isRecord, leaves, numberAt, type Json } from './json-values.js';
 
 /** Numbers recorded at a step, by name; nested ones by path (`knn.top1`). */
 export interface StepRecord {
@@ -87,20 +86,6 @@ async function checkIsRun(path: string): Promise<readonly string[]> {
   );
 }
 
-/** Whether the process that holds the lock is still there; on another machine it is taken to be. */
-async function isHeld(directory: string): Promise<boolean> {
-  const lock = await readJson(join(directory, 'lock'));
-  const pid = numberAt(lock, 'pid');
-  if (pid === undefined) return false;
-  if (textAt(lock, 'host') !== hostname()) return true;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
 /** Lines of one step belong together: the losses may be on one, the k-NN accuracy on another. */
 function mergedBySteps(lines: readonly JsonRecord[]): StepRecord[] {
   const merged = new Map<number, Record<string, number>>();
@@ -161,7 +146,7 @@ export async function readRun(directory: string): Promise<RunRecord> {
   if (records.length === 0) notes.push('no metrics have been recorded yet');
   const lastStep = Math.max(records[records.length - 1]?.step ?? 0, newest ?? 0);
   const totalSteps = numberAt(config, 'resolved.totalSteps') ?? numberAt(config, 'length.steps');
-  const state = (await isHeld(directory))
+  const state = (await isRunHeld(directory))
     ? 'running'
     : totalSteps !== undefined && lastStep >= totalSteps
       ? 'finished'

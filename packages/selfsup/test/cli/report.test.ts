@@ -85,7 +85,7 @@ describe('report', () => {
     await mkdir(begun);
     await writeFile(join(begun, 'config.json'), '{ "recipe": "sim');
     await writeFile(join(begun, 'metrics.jsonl'), '');
-    await writeFile(join(begun, 'lock'), JSON.stringify({ pid: process.pid, host: hostname() }));
+    await writeFile(join(begun, 'lock'), JSON.stringify({ id: 'other', pid: process.pid, host: hostname() }));
     const ended = await inProcess(['report', begun, '--json']);
     expect(ended.code).toBe(0);
     expect(jsonOf(ended)).toMatchObject({ state: 'running', steps: 0 });

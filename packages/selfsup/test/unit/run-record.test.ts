@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile, utimes } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { propertyOptions } from '@selfsup/test-kit';
@@ -114,13 +114,15 @@ describe('the state of a run', () => {
 
   it('is running while a living process holds the lock', async () => {
     await total(4);
-    await write('lock', JSON.stringify({ pid: process.pid, host: hostname() }));
+    await write('lock', JSON.stringify({ id: 'a', pid: process.pid, host: hostname() }));
     expect((await readRun(folder)).state).toBe('running');
-    await write('lock', JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }));
+    await write('lock', JSON.stringify({ id: 'b', pid: 2 ** 22 + 1, host: hostname() }));
     expect((await readRun(folder)).state).toBe('stopped');
-    await write('lock', JSON.stringify({ pid: 1, host: 'elsewhere' }));
+    await write('lock', JSON.stringify({ id: 'c', pid: 1, host: 'elsewhere' }));
     expect((await readRun(folder)).state).toBe('running');
-    await write('lock', '');
+    await write('lock', ''); // by a process that is still writing it, or one that died while it did
+    expect((await readRun(folder)).state).toBe('running');
+    await utimes(join(folder, 'lock'), 0, 0);
     expect((await readRun(folder)).state).toBe('stopped');
   });
 });
