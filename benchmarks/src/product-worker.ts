@@ -1,9 +1,10 @@
-// Rate of matrix products on onnxruntime in GFLOP/s, one JSON line: what peers/products.py measures in PyTorch.
+// Rate of matrix products on an engine in GFLOP/s, one JSON line: what peers/products.py measures in PyTorch.
 import { compileFunction, type Engine } from '@selfsup/compile';
 import type { HostArrays, Specs } from '@selfsup/core';
 import { Rng, sizeOf } from '@selfsup/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { chooseEngine } from 'selfsup';
+import { ENGINES, type EngineSetting } from './setting.js';
 
 type Shape = readonly [m: number, k: number, n: number];
 
@@ -47,7 +48,7 @@ async function rate(engine: Engine, shapes: readonly Shape[]): Promise<number> {
   return flops / best / 1e9;
 }
 
-const engine = await chooseEngine({ threads: 2 });
+const engine = await chooseEngine({ threads: 2, ...ENGINES[process.argv[2] as EngineSetting] });
 const rates: Record<string, number> = {};
 for (const [name, shapes] of Object.entries(CHAINS)) rates[name] = await rate(engine, shapes);
 await engine.dispose();

@@ -3,14 +3,15 @@ import { createInterface } from 'node:readline';
 import { sizeOf } from '@selfsup/core';
 import { prepareTraining, recipeOf, syntheticBatch, trainedNames } from '@selfsup/recipes';
 import { chooseEngine } from 'selfsup';
-import { configOf, type Setting } from './setting.js';
+import { configOf, ENGINES, type Setting } from './setting.js';
 
 const THREADS = 2;
 
-const recipe = recipeOf(configOf(JSON.parse(process.argv[2]) as Setting));
+const setting = JSON.parse(process.argv[2]) as Setting;
+const recipe = recipeOf(configOf(setting));
 const { networks } = recipe;
 const parameters = trainedNames(networks).reduce((sum, name) => sum + sizeOf(networks.specs[name].shape), 0);
-const engine = await chooseEngine({ threads: THREADS });
+const engine = await chooseEngine({ threads: THREADS, ...ENGINES[setting.engine ?? 'onnxruntime'] });
 const training = await prepareTraining(recipe, engine);
 await training.store.load(training.initialState());
 let step = 0;

@@ -1,14 +1,14 @@
 // Whole training steps against eager PyTorch, rounds interleaved, both with two threads.
-//   npm run bench -- [recipe...] [arch...]          (PYTHON=path/to/python with torch)
+//   npm run bench -- [recipe...] [arch...] [engine...]          (PYTHON=path/to/python with torch)
 import { appendResult, interleave, type Spread } from '@selfsup/bench-kit';
 import { torchVariants } from './pytorch.js';
-import { RECIPE_NAMES, selection, type Setting } from './setting.js';
+import { RECIPE_NAMES, selection, type EngineSetting, type Setting } from './setting.js';
 import { here, idleBytes, ourProducts, startOurs, startTorch, torchProducts, type ProductRates } from './workers.js';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 10);
 const WARM_UP = 2;
 
-const { recipes, archs } = selection(process.argv.slice(2), {
+const { recipes, archs, engines } = selection(process.argv.slice(2), {
   recipes: RECIPE_NAMES,
   archs: ['vit_tiny', 'vit_small'],
 });
@@ -18,18 +18,27 @@ print(note);
 
 const told = ({ square, vit }: ProductRates): string =>
   `2048 x 2048 x 2048 ${square.toFixed(0)}, 3152 x 192 x 768 ${vit.toFixed(0)} GFLOP/s`;
-const ourRates = await ourProducts();
-print(`products, onnxruntime: ${told(ourRates)}`);
 const torchRates: Record<string, ProductRates> = {};
 for (const { name, flags, what } of variants) {
   torchRates[name] = await torchProducts(flags);
   print(`products, PyTorch ${what}: ${told(torchRates[name])}`);
 }
-const idle = await idleBytes();
 const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
+/** What belongs to an engine, and is the same for all of its rows. */
+interface Prepared {
+  readonly rates: ProductRates;
+  readonly idle: Awaited<ReturnType<typeof idleBytes>>;
+}
+
+async function prepared(engine: EngineSetting): Promise<Prepared> {
+  const rates = await ourProducts(engine);
+  print(`products, ${engine}: ${told(rates)}`);
+  return { rates, idle: await idleBytes(engine) };
+}
+
 /** A row for every way of running PyTorch. */
-async function measure(setting: Setting): Promise<void> {
+async function measure(setting: Setting, { rates: ourRates, idle }: Prepared): Promise<void> {
   const ours = startOurs(setting);
   const torch = variants.map(({ name, flags }) => ({ name, side: startTorch(setting, flags) }));
   const rounds = { ours: ours.step, ...Object.fromEntries(torch.map(({ name, side }) => [name, side.step])) };
@@ -37,7 +46,7 @@ async function measure(setting: Setting): Promise<void> {
   const ourPeak = (ours.worker.peakMemoryBytes() ?? 0) - idle.ours;
   const torchPeaks = torch.map(({ side }) => (side.worker.peakMemoryBytes() ?? 0) - idle.torch);
   await Promise.all([ours, ...torch.map(({ side }) => side)].map(({ worker }) => worker.stop()));
-  const { recipe, arch, batchSize, localCrops } = setting;
+  const { recipe, engine, arch, batchSize, localCrops } = setting;
   for (const [i, { name, side }] of torch.entries()) {
     if (side.parameters !== ours.parameters) {
       throw new Error(
@@ -46,6 +55,7 @@ async function measure(setting: Setting): Promise<void> {
     }
     const row = {
       recipe,
+      engine,
       what: `${recipe} step, 2 x 224 + ${localCrops} x 96, batch ${batchSize}`,
       arch,
       rounds: ROUNDS,
@@ -68,4 +78,8 @@ async function measure(setting: Setting): Promise<void> {
   }
 }
 
-for (const arch of archs) for (const recipe of recipes) await measure({ recipe, arch, batchSize: 8, localCrops: 8 });
+for (const engine of engines) {
+  const common = await prepared(engine);
+  for (const arch of archs)
+    for (const recipe of recipes) await measure({ recipe, engine, arch, batchSize: 8, localCrops: 8 }, common);
+}

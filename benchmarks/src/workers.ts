@@ -1,7 +1,7 @@
 // Processes that stand ready to take training steps.
 import { fileURLToPath } from 'node:url';
 import { runCommand, startWorker, type BenchWorker, type Round } from '@selfsup/bench-kit';
-import type { Setting } from './setting.js';
+import { ENGINES, type EngineSetting, type Setting } from './setting.js';
 
 export const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -12,8 +12,12 @@ const THREADS = ['--threads', '2'];
 export const AS_INTEL = '--mkl-as-intel';
 
 /** Everything our side imports, and nothing done with it. */
-const IDLE =
-  'await import("selfsup"); await import("@selfsup/engine-onnxruntime"); await import("@selfsup/compile/node");';
+const IDLE = 'await import("selfsup"); await import("@selfsup/compile/node");';
+const IDLE_ENGINE = {
+  onnxruntime: 'await import("@selfsup/engine-onnxruntime");',
+  // Importing torch loads its libraries; XLA's is loaded when an engine starts.
+  xla: 'const { chooseEngine } = await import("selfsup"); await (await chooseEngine({ engine: "xla" })).dispose();',
+} as const;
 
 /** Rates of matrix products, GFLOP/s. */
 export interface ProductRates {
@@ -55,11 +59,11 @@ export function startTorch({ recipe, arch, batchSize, localCrops }: Setting, fla
 }
 
 /** Peak memory of processes that imported everything and did nothing, bytes. */
-export async function idleBytes(): Promise<{ ours: number; torch: number }> {
+export async function idleBytes(engine: EngineSetting = 'onnxruntime'): Promise<{ ours: number; torch: number }> {
   const peakOf = async (program: string, args: string[]): Promise<number> =>
     (await runCommand({ program, args, cwd: here('..') })).peakMemoryBytes ?? 0;
   return {
-    ours: await peakOf(process.execPath, ['--input-type=module', '-e', IDLE]),
+    ours: await peakOf(process.execPath, ['--input-type=module', '-e', IDLE + IDLE_ENGINE[ENGINES[engine].engine]]),
     torch: await peakOf(python, [here('../peers/step.py'), '--idle']),
   };
 }
@@ -70,8 +74,9 @@ async function rates(program: string, args: string[]): Promise<ProductRates> {
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as ProductRates;
 }
 
-/** How fast this machine multiplies matrices in onnxruntime, two threads. */
-export const ourProducts = (): Promise<ProductRates> => rates(process.execPath, [here('./product-worker.js')]);
+/** How fast this machine multiplies matrices on an engine, two threads. */
+export const ourProducts = (engine: EngineSetting): Promise<ProductRates> =>
+  rates(process.execPath, [here('./product-worker.js'), engine]);
 
 /** The same in PyTorch. */
 export const torchProducts = (flags: readonly string[]): Promise<ProductRates> =>
