@@ -33,6 +33,7 @@ export class XlaStateStore implements StateStore {
   #last: Promise<unknown> = Promise.resolve();
   readonly #onDispose: () => void;
   #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   constructor(client: Client, devices: readonly Device[], onDispose: () => void) {
     this.#client = client;
@@ -53,11 +54,6 @@ export class XlaStateStore implements StateStore {
     });
     this.#last = result.catch(() => undefined);
     return result;
-  }
-
-  /** Waits until everything asked for so far is done. */
-  async settled(): Promise<void> {
-    await this.#last;
   }
 
   /** The place of a tensor; made when an executable mentions it first. @throws SslError `SHAPE_MISMATCH` */
@@ -128,13 +124,15 @@ export class XlaStateStore implements StateStore {
     }
   }
 
-  async dispose(): Promise<void> {
-    await this.settled();
-    if (this.#disposed) return;
-    this.#disposed = true;
-    for (const { buffers } of this.#slots.values()) this.#client.buffers.destroy(buffers);
-    this.#slots.clear();
-    this.#onDispose();
+  /** In its turn, so that what is asked for later finds no buffers that are gone. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.exclusively(() => {
+      this.#disposed = true;
+      for (const { buffers } of this.#slots.values()) this.#client.buffers.destroy(buffers);
+      this.#slots.clear();
+      this.#onDispose();
+    });
+    return this.#disposal;
   }
 
   /** Puts arrays in; all of them or, if one does not fit, none. */

@@ -146,7 +146,7 @@ export class OrtExecutable implements Executable {
   readonly #first: Session | undefined;
   readonly #second: Session | undefined;
   readonly #options: ExecutableOptions;
-  #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   private constructor(
     memory: GraphMemory,
@@ -190,8 +190,8 @@ export class OrtExecutable implements Executable {
 
   async run(batch: Readonly<HostArrays>): Promise<HostArrays> {
     checkArrays('engine-onnxruntime.run', batch, this.#specs);
+    if (this.#disposal !== undefined) throw disposedError();
     return this.store.exclusively(async () => {
-      if (this.#disposed) throw disposedError();
       for (const [name, block] of this.#memory.batch) block.data.set(batch[name]);
       await this.#first?.run();
       if (this.#second !== undefined && this.#commits()) {
@@ -202,10 +202,14 @@ export class OrtExecutable implements Executable {
     });
   }
 
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
+  /** Ends when all runs asked for have ended; later ones are refused at once, since nothing may run on a freed session. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#end();
+    return this.#disposal;
+  }
+
+  async #end(): Promise<void> {
     await this.store.settled();
-    this.#disposed = true;
     await this.#first?.dispose();
     await this.#second?.dispose();
     this.#options.onDispose();

@@ -18,6 +18,7 @@ export class OrtStateStore implements StateStore {
   readonly #specs = new Map<string, TensorSpec>();
   #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   constructor(addressOf: AddressOf | undefined) {
     this.#addressOf = addressOf;
@@ -91,11 +92,14 @@ export class OrtStateStore implements StateStore {
     return Object.fromEntries(this.#specs);
   }
 
-  async dispose(): Promise<void> {
-    await this.settled();
-    this.#disposed = true;
-    this.#blocks.clear();
-    this.#specs.clear();
+  /** In its turn: what was asked for before still finds the state. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.exclusively(() => {
+      this.#disposed = true;
+      this.#blocks.clear();
+      this.#specs.clear();
+    });
+    return this.#disposal;
   }
 
   #checkAlive(): void {
