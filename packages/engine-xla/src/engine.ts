@@ -53,6 +53,9 @@ export interface XlaEngine extends Engine {
   compile(graph: Graph, options?: CompileOptions): Promise<XlaExecutable>;
 }
 
+/** XLA's own default on CPUs loses a NaN in a maximum or minimum: a step that is not finite would look as if it were. */
+const CPU_OVERRIDES: Readonly<Record<string, OptionOverride>> = { xla_cpu_enable_fast_min_max: false };
+
 class PjrtEngine implements XlaEngine {
   readonly name = 'xla';
   readonly composites = COMPOSITES;
@@ -127,8 +130,9 @@ class PjrtEngine implements XlaEngine {
     const given = store === undefined ? undefined : this.#own(store);
     const { state = 'replicated', precision = 'f32' } = this.#options;
     const count = this.#devices.length;
-    const isGpu = deviceKind(this.#client.platform) === 'gpu';
-    const overrides = { ...(isGpu ? severalGpus(count) : {}), ...this.#options.overrides };
+    const kind = deviceKind(this.#client.platform);
+    const ours = kind === 'gpu' ? severalGpus(count) : kind === 'cpu' ? CPU_OVERRIDES : {};
+    const overrides = { ...ours, ...this.#options.overrides };
     const program = emitStableHlo(graph, {
       devices: count,
       state,

@@ -94,6 +94,25 @@ describe.skipIf(path === undefined)('engine', () => {
       await executable.store.dispose();
     });
 
+    it('loses no NaN in a maximum or minimum', async () => {
+      const b = new GraphBuilder();
+      const x = b.input('batch', 'x', { shape: [3], dtype: 'f32' });
+      for (const op of ['maximum', 'minimum'] as const)
+        b.result('metric', op, b.node(op, [x, b.scalar(0, 'f32')], {}, [{ shape: [3], dtype: 'f32' }])[0]);
+      for (const kind of ['max', 'min'])
+        b.result(
+          'metric',
+          kind,
+          b.node('reduce', [x], { kind, dimensions: [0], keepDims: false }, [{ shape: [], dtype: 'f32' }])[0],
+        );
+      const executable = await engine.compile(b.build('extremes'));
+      const { maximum, minimum, max, min } = await executable.run({ x: Float32Array.of(-1, NaN, 1) });
+      expect(maximum).toEqual(Float32Array.of(0, NaN, 1));
+      expect(minimum).toEqual(Float32Array.of(-1, NaN, 0));
+      expect([max[0], min[0]]).toEqual([NaN, NaN]);
+      await executable.dispose();
+    });
+
     it('takes batches that were sent ahead, once', async () => {
       const executable = await engine.compile(rowsStep());
       const { state, batch } = rowsArrays();
