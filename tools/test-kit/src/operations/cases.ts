@@ -229,11 +229,11 @@ export const OPERATION_CASES: readonly OperationCase[] = [
     outputs: [[[2, 3, 4]]],
     attrs: { kind: 'sum', dimensions: [], keepDims: false },
   },
-  ...['any', 'all'].map((kind): OperationCase => ({
+  ...['any', 'all', 'max', 'min'].map((kind): OperationCase => ({
     op: 'reduce',
-    note: kind,
-    inputs: [masks[0]],
-    outputs: [[[2], 'bool']],
+    note: `${kind} bool`,
+    inputs: [bool([2, 3], [0, 1, 0, 0, 1, 1])],
+    outputs: [[[3], 'bool']],
     attrs: { kind, dimensions: [0], keepDims: false },
   })),
   ...(['argmax', 'argmin'] as const).flatMap((op): OperationCase[] => [
