@@ -1,5 +1,6 @@
 import { COMPOSITES, type CompileOptions, type DeviceInfo, type Engine, type Graph } from '@selfsup/compile';
 import { SslError } from '@selfsup/core';
+import limit from 'p-limit';
 import { emitStableHlo } from './emit/program.js';
 import { XlaExecutable } from './executable.js';
 import { severalGpus } from './gpu-target.js';
@@ -239,7 +240,7 @@ export async function xlaEngine(options: XlaOptions): Promise<XlaEngine> {
   if (threads !== undefined) checkCount('threads', threads);
   await preloadLibraries(preload);
   const plugin = await Plugin.load(options.plugin);
-  const client = await withThreads(threads, () => clientWith(plugin, devices, options.pluginOptions));
+  const client = await inTurn(() => withThreads(threads, () => clientWith(plugin, devices, options.pluginOptions)));
   if (client.devices.length < devices) {
     const there = client.devices.length;
     client.dispose();
@@ -264,6 +265,9 @@ async function clientWith(plugin: Plugin, devices: number, options: NamedValues 
 
 /** XLA's CPU client looks for its number of threads in the environment, when it starts. */
 const THREADS = 'NPROC';
+
+/** The environment is one for all: clients start one after the other. */
+const inTurn = limit(1);
 
 async function withThreads<T>(threads: number | undefined, start: () => Promise<T>): Promise<T> {
   if (threads === undefined) return start();

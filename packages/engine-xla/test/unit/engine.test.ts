@@ -190,6 +190,14 @@ describe.skipIf(path === undefined)('engine', () => {
     });
   });
 
+  it('leaves the environment as it was when several start at once', async () => {
+    // The first needs one start, the second two.
+    const quick = { threads: 1, pluginOptions: { cpu_device_count: 1 } };
+    const engines = await Promise.all([quick, { threads: 2 }].map((options) => start(options)));
+    expect(process.env['NPROC']).toBeUndefined();
+    await Promise.all(engines.map((engine) => engine.dispose()));
+  });
+
   describe('on several devices', () => {
     it.each([
       [1, 'replicated'],
