@@ -187,7 +187,11 @@ export function engineContract(contract: EngineContract): void {
       const store = engine.createStore();
       await withExecutable(
         accumulator(),
-        async () => expect(await codeOf(() => engine.compile(reader(4), { store }))).toBe('SHAPE_MISMATCH'),
+        async () => {
+          const before = store.specs();
+          expect(await codeOf(() => engine.compile(reader(4, 'other'), { store }))).toBe('SHAPE_MISMATCH');
+          expect(store.specs()).toEqual(before);
+        },
         { store },
       );
       await store.dispose();
