@@ -1,5 +1,6 @@
 import { COMPOSITES, type CompileOptions, type DeviceInfo, type Engine, type Graph } from '@selfsup/compile';
 import { SslError } from '@selfsup/core';
+import limit from 'p-limit';
 import { emitStableHlo } from './emit/program.js';
 import { XlaExecutable } from './executable.js';
 import { severalGpus } from './gpu-target.js';
@@ -52,6 +53,9 @@ export interface XlaEngine extends Engine {
   live(): LiveCounts;
   compile(graph: Graph, options?: CompileOptions): Promise<XlaExecutable>;
 }
+
+/** XLA's own default on CPUs loses a NaN in a maximum or minimum: a step that is not finite would look as if it were. */
+const CPU_OVERRIDES: Readonly<Record<string, OptionOverride>> = { xla_cpu_enable_fast_min_max: false };
 
 class PjrtEngine implements XlaEngine {
   readonly name = 'xla';
@@ -127,8 +131,9 @@ class PjrtEngine implements XlaEngine {
     const given = store === undefined ? undefined : this.#own(store);
     const { state = 'replicated', precision = 'f32' } = this.#options;
     const count = this.#devices.length;
-    const isGpu = deviceKind(this.#client.platform) === 'gpu';
-    const overrides = { ...(isGpu ? severalGpus(count) : {}), ...this.#options.overrides };
+    const kind = deviceKind(this.#client.platform);
+    const ours = kind === 'gpu' ? severalGpus(count) : kind === 'cpu' ? CPU_OVERRIDES : {};
+    const overrides = { ...ours, ...this.#options.overrides };
     const program = emitStableHlo(graph, {
       devices: count,
       state,
@@ -235,7 +240,7 @@ export async function xlaEngine(options: XlaOptions): Promise<XlaEngine> {
   if (threads !== undefined) checkCount('threads', threads);
   await preloadLibraries(preload);
   const plugin = await Plugin.load(options.plugin);
-  const client = await withThreads(threads, () => clientWith(plugin, devices, options.pluginOptions));
+  const client = await inTurn(() => withThreads(threads, () => clientWith(plugin, devices, options.pluginOptions)));
   if (client.devices.length < devices) {
     const there = client.devices.length;
     client.dispose();
@@ -260,6 +265,9 @@ async function clientWith(plugin: Plugin, devices: number, options: NamedValues 
 
 /** XLA's CPU client looks for its number of threads in the environment, when it starts. */
 const THREADS = 'NPROC';
+
+/** The environment is one for all: clients start one after the other. */
+const inTurn = limit(1);
 
 async function withThreads<T>(threads: number | undefined, start: () => Promise<T>): Promise<T> {
   if (threads === undefined) return start();

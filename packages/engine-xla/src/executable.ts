@@ -73,14 +73,14 @@ export class XlaExecutable implements Executable {
 
   constructor(parts: ExecutableParts) {
     const { store, program } = parts;
-    const states = (ports: readonly ProgramPort[]): PlacedState[] =>
-      portsOf(ports, true).map(({ name, index, placement }) => ({ index, slot: store.slot(name, placement) }));
+    const [stateIn, stateOut] = [program.inputs, program.outputs].map((ports) => portsOf(ports, true));
+    const slots = store.slots([...stateIn, ...stateOut]);
     this.store = store;
     this.#parts = parts;
     this.#batch = portsOf(program.inputs, false);
     this.#metrics = portsOf(program.outputs, false);
-    this.#stateIn = states(program.inputs);
-    this.#stateOut = states(program.outputs);
+    this.#stateIn = stateIn.map(({ index }, i) => ({ index, slot: slots[i] }));
+    this.#stateOut = stateOut.map(({ index }, i) => ({ index, slot: slots[stateIn.length + i] }));
     this.#specs = Object.fromEntries(
       this.#batch.map(({ name, placement: { shape, dtype } }) => [name, { shape, dtype }]),
     );

@@ -33,6 +33,7 @@ export class XlaStateStore implements StateStore {
   #last: Promise<unknown> = Promise.resolve();
   readonly #onDispose: () => void;
   #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   constructor(client: Client, devices: readonly Device[], onDispose: () => void) {
     this.#client = client;
@@ -55,27 +56,20 @@ export class XlaStateStore implements StateStore {
     return result;
   }
 
-  /** Waits until everything asked for so far is done. */
-  async settled(): Promise<void> {
-    await this.#last;
-  }
-
-  /** The place of a tensor; made when an executable mentions it first. @throws SslError `SHAPE_MISMATCH` */
-  slot(name: string, placement: Placement): StateSlot {
+  /**
+   * The places of tensors; made when an executable mentions them first, all of them or none.
+   *
+   * @throws SslError `SHAPE_MISMATCH`
+   */
+  slots(wanted: readonly { readonly name: string; readonly placement: Placement }[]): StateSlot[] {
     this.#checkAlive();
-    const known = this.#slots.get(name);
-    if (known === undefined) {
+    for (const { name, placement } of wanted) this.#checkSame(name, placement);
+    return wanted.map(({ name, placement }) => {
+      const known = this.#slots.get(name);
+      if (known !== undefined) return known;
       const slot = { name, placement, buffers: new BigUint64Array(this.#devices.length) };
       this.#slots.set(name, slot);
       return slot;
-    }
-    if (isSame(known.placement, placement)) return known;
-    throw new SslError('SHAPE_MISMATCH', {
-      where: 'engine-xla.compile',
-      expected: `state ${name} of ${describe(known.placement)}, as the shared store holds it`,
-      got: describe(placement),
-      fix: 'compile functions that share a store with the same state specs',
-      details: { name },
     });
   }
 
@@ -128,13 +122,15 @@ export class XlaStateStore implements StateStore {
     }
   }
 
-  async dispose(): Promise<void> {
-    await this.settled();
-    if (this.#disposed) return;
-    this.#disposed = true;
-    for (const { buffers } of this.#slots.values()) this.#client.buffers.destroy(buffers);
-    this.#slots.clear();
-    this.#onDispose();
+  /** In its turn, so that what is asked for later finds no buffers that are gone. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.exclusively(() => {
+      this.#disposed = true;
+      for (const { buffers } of this.#slots.values()) this.#client.buffers.destroy(buffers);
+      this.#slots.clear();
+      this.#onDispose();
+    });
+    return this.#disposal;
   }
 
   /** Puts arrays in; all of them or, if one does not fit, none. */
@@ -161,6 +157,18 @@ export class XlaStateStore implements StateStore {
       got: prefixes.length === 0 ? 'no prefix' : prefixes.join(', '),
       fix: near === undefined ? 'use a prefix of the names in specs()' : `did you mean "${near}"`,
       details: { prefixes: [...prefixes] },
+    });
+  }
+
+  #checkSame(name: string, placement: Placement): void {
+    const known = this.#slots.get(name)?.placement;
+    if (known === undefined || isSame(known, placement)) return;
+    throw new SslError('SHAPE_MISMATCH', {
+      where: 'engine-xla.compile',
+      expected: `state ${name} of ${describe(known)}, as the shared store holds it`,
+      got: describe(placement),
+      fix: 'compile functions that share a store with the same state specs',
+      details: { name },
     });
   }
 

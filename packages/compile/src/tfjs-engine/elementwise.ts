@@ -24,10 +24,14 @@ const COMPARISONS: Readonly<Record<string, string>> = {
   GE: 'GreaterEqual',
 };
 
+/** The Abs of some backends takes integers through float32. */
+const magnitude = (k: Kernels, x: tf.Tensor): tf.Tensor =>
+  x.dtype === 'int32' ? k.run('Maximum', { a: x, b: k.run('Neg', { x }) }) : k.run('Abs', { x });
+
 /** `f(|a|, |b|)` with a sign put back: tfjs divides integers and takes remainders towards minus infinity. */
 function onMagnitudes(k: Kernels, kernel: string, a: tf.Tensor, b: tf.Tensor, sign: tf.Tensor): tf.Tensor {
-  const magnitude = k.run(kernel, { a: k.run('Abs', { x: a }), b: k.run('Abs', { x: b }) });
-  return k.run('Multiply', { a: magnitude, b: sign });
+  const found = k.run(kernel, { a: magnitude(k, a), b: magnitude(k, b) });
+  return k.run('Multiply', { a: found, b: sign });
 }
 
 const divide: Rule = ({ kernels: k, inputs: [a, b], outputs: [y] }) => {
@@ -67,7 +71,7 @@ export const ELEMENTWISE = {
   compare: ({ kernels, inputs: [a, b], attrs }) => kernels.run(COMPARISONS[wordOf(attrs, 'direction')], { a, b }),
   select,
   negate: unary('Neg'),
-  abs: unary('Abs'),
+  abs: ({ kernels, inputs: [x] }) => magnitude(kernels, x),
   sign: unary('Sign'),
   exponential: unary('Exp'),
   exponential_minus_one: unary('Expm1'),

@@ -4,17 +4,25 @@ import { SslError } from '@selfsup/core';
 type Inputs = readonly tf.Tensor[] | Readonly<Record<string, tf.Tensor>>;
 type KernelAttributes = Readonly<Record<string, tf.Attribute | readonly number[] | readonly (readonly number[])[]>>;
 
+const someOfType =
+  (dtype: tf.DataType) =>
+  (inputs: Inputs): boolean =>
+    Object.values(inputs).some((x: tf.Tensor) => x.dtype === dtype);
+
 /**
  * Kernels that a backend registers but gets wrong, and when (found by the differential tests, tfjs 4.22.0). The wasm
- * ones write every element as four bytes of an integer or float; its MaxPoolGrad
+ * ones write every element as four bytes of an integer or float, or compute with integers as float32; its MaxPoolGrad
  * loses the gradient of windows without a positive element.
  */
 const WRONG: Readonly<Record<string, Readonly<Record<string, (inputs: Inputs, attrs: KernelAttributes) => boolean>>>> =
   {
     wasm: {
+      FloorDiv: someOfType('int32'),
       MaxPoolGrad: () => true,
+      Mod: someOfType('int32'),
+      Neg: someOfType('int32'),
       OneHot: (_, attrs) => attrs['dtype'] !== 'int32',
-      Reverse: (inputs) => Object.values(inputs).some((x) => x.dtype === 'bool'),
+      Reverse: someOfType('bool'),
       Select: (inputs) => Object.values(inputs).every((x) => x.dtype === 'bool'),
       StridedSlice: (inputs) => Object.values(inputs).some((x) => x.dtype !== 'float32'),
     },

@@ -115,8 +115,8 @@ function explain(error: unknown): unknown {
 /**
  * Runs a step once on tensors without numbers and returns what it did as a graph.
  *
- * Tracing holds a lock, since tfjs has one global engine: the function runs synchronously and another trace cannot start
- * inside it. The active backend is restored afterwards, also after an error.
+ * tfjs has one global engine: the function runs before this returns, and another trace cannot start inside it. The active
+ * backend is restored at once, also after an error.
  *
  * @throws SslError `READ_WHILE_TRACING` when the step reads a value (the message names the line), `UNSUPPORTED` for a
  * kernel without a compiled form or a large captured tensor, `SHAPE_MISMATCH` when a state result changes its shape,
@@ -138,7 +138,9 @@ export async function traceStep(step: Step, options: TraceOptions): Promise<Grap
   tracing = true;
   target.begin(builder);
   try {
-    await tf.setBackend(TRACE_BACKEND);
+    // Switches before its promise is returned. Nothing is awaited until the backend is back: whatever else the process
+    // does with tfjs meanwhile, other traces among it, finds the backend it knows.
+    void tf.setBackend(TRACE_BACKEND);
     requireGradients();
     tf.engine().startScope();
     try {

@@ -72,6 +72,18 @@ describe.each(['cpu', 'wasm'])('tfjs engine on %s', (backend) => {
   const engine = tfjsEngine({ backend });
   afterAll(() => engine.dispose());
 
+  it.each(['abs', 'negate', 'divide', 'remainder'] as const)('%s of whole numbers that are no float32', async (op) => {
+    const b = new GraphBuilder();
+    const x = b.input('batch', 'x', { shape: [3], dtype: 'i32' });
+    const inputs = op === 'abs' || op === 'negate' ? [x] : [x, b.scalar(7, 'i32')];
+    b.result('metric', 'y', b.node(op, inputs, {}, [{ shape: [3], dtype: 'i32' }])[0]);
+    const graph = b.build(op);
+    const numbers = { x: Int32Array.of(2_000_000_011, -2_000_000_011, 16_777_217) };
+    const executable = await engine.compile(graph);
+    expect((await executable.run(numbers))['y']).toEqual(interpret(graph, {}, numbers).metrics['y']);
+    await executable.dispose();
+  });
+
   it('keeps a steady number of tensors over runs, and none after dispose', async () => {
     const graph = await traceStep(descend, { ...specs, composites: engine.composites });
     const before = tf.memory();

@@ -80,6 +80,23 @@ describe('traceStep', () => {
     );
   });
 
+  it('gives the backend back before anything else runs, so that traces may be asked for at once', async () => {
+    const backend = tf.getBackend();
+    const traces = [1, 2].map(() => traceStep(step, specs));
+    expect(tf.getBackend()).toBe(backend);
+    const [first, second] = await Promise.all(traces);
+    expect(second).toEqual(first);
+  });
+
+  it('refuses a trace inside another one', async () => {
+    let inner: Promise<unknown> | undefined;
+    await traceStep((state, batch) => {
+      inner = traceStep(step, specs).catch((error: unknown) => error);
+      return step(state, batch);
+    }, specs);
+    expect(await inner).toMatchObject({ code: 'UNSUPPORTED' });
+  });
+
   it('leaves no tensors behind, also after an error', async () => {
     const before = tf.memory().numTensors;
     await traceStep(step, specs);

@@ -1,5 +1,5 @@
 import { commitFlag, rematerialize, type Executable, type Graph, type Op, type Value } from '@selfsup/compile';
-import { checkArrays, type HostArrays, type Specs } from '@selfsup/core';
+import { checkArrays, type HostArrays, type Specs, type TensorSpec } from '@selfsup/core';
 import { emitFile, elementOf, resultElement, type FilePort, type FileResult, type OnnxFile } from '../emit/file.js';
 import { emitUpdate } from '../emit/update.js';
 import { elementBytes, type Element } from '../element.js';
@@ -43,6 +43,9 @@ class GraphMemory {
     this.#graph = graph;
     this.#store = store;
     this.#runtime = runtime;
+    const inputs = graph.inputs.map((id) => graph.values[id]);
+    // Before anything is made in a store that others share.
+    store.check(Object.fromEntries(inputs.filter((v) => v.role === 'state').map((v) => [v.name, specOf(v)])));
     for (const id of graph.inputs) {
       const value = graph.values[id];
       const block = value.role === 'state' ? this.#state(value) : this.#allocate(elementOf(value), value.shape);
@@ -81,7 +84,7 @@ class GraphMemory {
   }
 
   #state(value: Value, name = value.name): Block {
-    return this.#store.block(name, { shape: value.shape, dtype: value.boundary ?? value.dtype });
+    return this.#store.block(name, specOf(value));
   }
 
   #allocate(dtype: Element, shape: readonly number[]): Block {
@@ -89,6 +92,8 @@ class GraphMemory {
     return allocateTensor(dtype, shape, this.#runtime.addressOf);
   }
 }
+
+const specOf = ({ shape, dtype, boundary = dtype }: Value): TensorSpec => ({ shape, dtype: boundary });
 
 function found(block: Block | undefined): Block {
   if (block === undefined) throw new TypeError('a border of a session without memory');
@@ -146,7 +151,7 @@ export class OrtExecutable implements Executable {
   readonly #first: Session | undefined;
   readonly #second: Session | undefined;
   readonly #options: ExecutableOptions;
-  #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   private constructor(
     memory: GraphMemory,
@@ -190,8 +195,8 @@ export class OrtExecutable implements Executable {
 
   async run(batch: Readonly<HostArrays>): Promise<HostArrays> {
     checkArrays('engine-onnxruntime.run', batch, this.#specs);
+    if (this.#disposal !== undefined) throw disposedError();
     return this.store.exclusively(async () => {
-      if (this.#disposed) throw disposedError();
       for (const [name, block] of this.#memory.batch) block.data.set(batch[name]);
       await this.#first?.run();
       if (this.#second !== undefined && this.#commits()) {
@@ -202,10 +207,14 @@ export class OrtExecutable implements Executable {
     });
   }
 
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
+  /** Ends when all runs asked for have ended; later ones are refused at once, since nothing may run on a freed session. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#end();
+    return this.#disposal;
+  }
+
+  async #end(): Promise<void> {
     await this.store.settled();
-    this.#disposed = true;
     await this.#first?.dispose();
     await this.#second?.dispose();
     this.#options.onDispose();

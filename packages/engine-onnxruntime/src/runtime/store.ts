@@ -18,6 +18,7 @@ export class OrtStateStore implements StateStore {
   readonly #specs = new Map<string, TensorSpec>();
   #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   constructor(addressOf: AddressOf | undefined) {
     this.#addressOf = addressOf;
@@ -38,21 +39,27 @@ export class OrtStateStore implements StateStore {
     await this.#last;
   }
 
-  /** The memory of a tensor; made, with zeros, when an executable mentions it first. */
-  block(name: string, spec: TensorSpec): Block {
+  /** Whether tensors are what this store holds under their names, if it does. @throws SslError `SHAPE_MISMATCH` */
+  check(specs: Specs): void {
     this.#checkAlive();
-    const known = this.#specs.get(name);
-    const block = this.#blocks.get(name);
-    if (known !== undefined && block !== undefined) {
-      if (known.dtype === spec.dtype && sameShape(known.shape, spec.shape)) return block;
+    for (const [name, { dtype, shape }] of Object.entries(specs)) {
+      const known = this.#specs.get(name);
+      if (known === undefined || (known.dtype === dtype && sameShape(known.shape, shape))) continue;
       throw new SslError('SHAPE_MISMATCH', {
         where: 'engine-onnxruntime.compile',
         expected: `state ${name} of ${known.dtype} ${formatShape(known.shape)}, as the shared store holds it`,
-        got: `${spec.dtype} ${formatShape(spec.shape)}`,
+        got: `${dtype} ${formatShape(shape)}`,
         fix: 'compile functions that share a store with the same state specs',
         details: { name },
       });
     }
+  }
+
+  /** The memory of a tensor; made, with zeros, when an executable mentions it first. */
+  block(name: string, spec: TensorSpec): Block {
+    this.check({ [name]: spec });
+    const block = this.#blocks.get(name);
+    if (block !== undefined) return block;
     const made = allocateTensor(spec.dtype, spec.shape, this.#addressOf);
     this.#blocks.set(name, made);
     this.#specs.set(name, { shape: [...spec.shape], dtype: spec.dtype });
@@ -91,11 +98,14 @@ export class OrtStateStore implements StateStore {
     return Object.fromEntries(this.#specs);
   }
 
-  async dispose(): Promise<void> {
-    await this.settled();
-    this.#disposed = true;
-    this.#blocks.clear();
-    this.#specs.clear();
+  /** In its turn: what was asked for before still finds the state. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.exclusively(() => {
+      this.#disposed = true;
+      this.#blocks.clear();
+      this.#specs.clear();
+    });
+    return this.#disposal;
   }
 
   #checkAlive(): void {

@@ -48,7 +48,7 @@ const HIGHEST_I32 = 2 ** 31 - 1;
 export const REDUCERS: Readonly<Record<ReductionKind, Reducer>> = {
   sum: { start: () => 0, op: 'add' },
   prod: { start: () => 1, op: 'multiply' },
-  max: { start: (dtype) => (dtype === 'i32' ? LOWEST_I32 : -Infinity), op: 'maximum' },
+  max: { start: (dtype) => (dtype === 'i32' ? LOWEST_I32 : dtype === 'bool' ? 0 : -Infinity), op: 'maximum' },
   min: { start: (dtype) => (dtype === 'i32' ? HIGHEST_I32 : Infinity), op: 'minimum' },
   any: { start: () => 0, op: 'or' },
   all: { start: () => 1, op: 'and' },

@@ -39,10 +39,22 @@ function unusable(path: string, got: string, fix: string, cause?: unknown): SslE
 export function pluginPath(path: unknown): string {
   const fix = 'give the path of a shared library, or get one with "selfsup engine add cpu"';
   if (typeof path !== 'string' || path === '') throw unusable('', `no path (${String(path)})`, fix);
-  const file = statSync(path, { throwIfNoEntry: false });
-  if (file === undefined) throw unusable(path, 'no such file', fix);
-  if (!file.isFile()) throw unusable(path, 'a folder or device instead of a file', fix);
-  return realpathSync(path);
+  return reading(path, () => {
+    const file = statSync(path, { throwIfNoEntry: false });
+    if (file === undefined) throw unusable(path, 'no such file', fix);
+    if (!file.isFile()) throw unusable(path, 'a folder or device instead of a file', fix);
+    return realpathSync(path);
+  });
+}
+
+/** What the file system refuses, as an error with a fix. */
+function reading<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (SslError.is(cause) || !(cause instanceof Error)) throw cause;
+    throw unusable(path, oneLine(cause.message), 'give the path of a file that can be read', cause);
+  }
 }
 
 /** What the system's loader said, and what to do about it. */
@@ -102,7 +114,7 @@ function checkWhole(path: string): void {
 
 /** Loads a plugin's shared library. @throws SslError `ENGINE_FAILED` saying what is wrong with it */
 export async function loadLibrary(path: string): Promise<PluginLibrary> {
-  if (process.platform === 'linux') checkWhole(path);
+  if (process.platform === 'linux') reading(path, () => checkWhole(path));
   const koffi = await loadKoffi();
   // XLA reports errors to us and logs them as well; its log stays off stderr unless it is asked for.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';

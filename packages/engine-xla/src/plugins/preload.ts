@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { SslError } from '@selfsup/core';
 import type { LibraryHandle } from 'koffi';
+import { loadKoffi } from '../pjrt/koffi.js';
 
 /** Held for good: a collected library is unloaded. */
 const loaded = new Map<string, LibraryHandle>();
@@ -14,7 +15,8 @@ const loaded = new Map<string, LibraryHandle>();
  */
 export async function preloadLibraries(paths: readonly string[]): Promise<void> {
   if (paths.length === 0) return;
-  const koffi = (await import('koffi')).default;
+  // Not koffi itself: the first library of a process fixes the size of its stacks.
+  const koffi = await loadKoffi();
   for (const path of paths) {
     if (loaded.has(path)) continue;
     try {

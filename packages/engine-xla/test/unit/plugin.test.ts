@@ -39,6 +39,12 @@ describe('what is no plugin', () => {
     await expectUnusable(Plugin.load(join(folder, 'deep')), /a folder/);
   });
 
+  it('refuses paths that the file system does not take', async () => {
+    symlinkSync('loop.so', join(folder, 'loop.so'));
+    const wrong = [join(folder, 'loop.so'), join(folder, 'long'.repeat(100)), `${folder}/nul\0.so`];
+    for (const path of wrong) await expectUnusable(Plugin.load(path), /Fix: give the path of a file that can be read/);
+  });
+
   it('refuses a file that is no library', async () => {
     const text = join(folder, 'text.so');
     writeFileSync(text, 'not a library, but long enough to look like one'.repeat(100));

@@ -1,7 +1,7 @@
 import { compileStep, type CompiledStep, type Engine, type NamedTensors, type Step } from '@selfsup/compile';
 import { sizeOf, type HostArrays, type Specs } from '@selfsup/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { addToSums, gradientSumSpecs, takeSums, zeroSums } from '../training/gradient-sums.js';
+import { addToSums, gradientSumSpecs, takeSums, withFreshSums } from '../training/gradient-sums.js';
 import { placeImages, sliceImages } from '../training/image-rows.js';
 import { prefixed, under } from '../training/networks.js';
 import { CARRIED, pick } from '../training/partwise.js';
@@ -135,7 +135,6 @@ export async function twoPassProgram(
     ),
     update: await compile('update', update, { ...updating.state, ...sums }, updating.batch, FINITE),
   };
-  await store.load(zeroSums(sums));
 
   /** Weights of the rows of masked patches, in the order of the parts. */
   const weightsOfRows = (parts: readonly HostArrays[]): HostArrays => {
@@ -154,7 +153,7 @@ export async function twoPassProgram(
 
   return {
     store,
-    async run(batch) {
+    run: withFreshSums(store, sums, async (batch) => {
       const parts = partArrays(options, views, batch);
       const whole = Object.fromEntries(
         Object.entries(wholeSpecs).map(([name, { shape }]) => [name, new Float32Array(sizeOf(shape))]),
@@ -191,7 +190,7 @@ export async function twoPassProgram(
         ...Object.fromEntries(metrics.filter(([name]) => !name.startsWith(CARRIED))),
         ...updated,
       };
-    },
+    }),
     async dispose() {
       for (const program of Object.values(programs)) await program.dispose();
       await store.dispose();

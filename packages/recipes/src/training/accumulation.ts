@@ -14,7 +14,7 @@ import {
   updateClipped,
   type DistillationOptions,
 } from './distillation-step.js';
-import { addToSums, gradientSumSpecs, takeSums, zeroSums } from './gradient-sums.js';
+import { addToSums, gradientSumSpecs, takeSums, withFreshSums } from './gradient-sums.js';
 import { placeImages, sliceImages } from './image-rows.js';
 import { partConfig } from './method.js';
 import { under } from './networks.js';
@@ -173,11 +173,10 @@ async function twoPassProgram(
     ),
     update: await compile('update', update, { ...updating.state, ...sums }, updating.batch, FINITE),
   };
-  await store.load(zeroSums(sums));
 
   return {
     store,
-    async run(batch) {
+    run: withFreshSums(store, sums, async (batch) => {
       const student = new Float32Array(sizeOf(outputSpecs['student'].shape));
       const teacher = new Float32Array(sizeOf(outputSpecs['teacher'].shape));
       const parts = sliceCrops(config, Object.keys(crops), batch);
@@ -196,7 +195,7 @@ async function twoPassProgram(
       }
       const all = { ...batch, ...metrics, [TEACHER_MEAN]: teacherMean };
       return { ...metrics, ...(await programs.update.run(pick(updating.batch, all))) };
-    },
+    }),
     async dispose() {
       for (const program of Object.values(programs)) await program.dispose();
       await store.dispose();

@@ -1,8 +1,8 @@
-import type { NamedTensors } from '@selfsup/compile';
+import type { NamedTensors, StateStore } from '@selfsup/compile';
 import { sizeOf, type HostArrays, type Specs } from '@selfsup/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { prefixed, under, type TrainedNetworks } from './networks.js';
-import { trainedNames } from './update.js';
+import { FINITE, trainedNames } from './update.js';
 
 const SUMS = 'accumulated.';
 
@@ -11,8 +11,7 @@ export function gradientSumSpecs(networks: Pick<TrainedNetworks, 'specs' | 'grou
   return prefixed(SUMS, Object.fromEntries(trainedNames(networks).map((name) => [name, networks.specs[name]])));
 }
 
-/** Sums at the start of a run. */
-export function zeroSums(specs: Specs): HostArrays {
+function zeroSums(specs: Specs): HostArrays {
   return Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, new Float32Array(sizeOf(shape))]));
 }
 
@@ -31,4 +30,23 @@ export function takeSums(state: NamedTensors): { readonly gradients: NamedTensor
   const gradients = under(SUMS, state);
   const zeros = Object.entries(gradients).map(([name, g]) => [SUMS + name, tf.zerosLike(g)] as const);
   return { gradients, cleared: Object.fromEntries(zeros) };
+}
+
+/**
+ * A step that adds up gradients, safe to run again after one that failed or was not finite: what that one left in the
+ * sums would be in every update from then on.
+ */
+export function withFreshSums(
+  store: StateStore,
+  sums: Specs,
+  step: (batch: Readonly<HostArrays>) => Promise<HostArrays>,
+): (batch: Readonly<HostArrays>) => Promise<HostArrays> {
+  let fresh = false;
+  return async (batch) => {
+    if (!fresh) await store.load(zeroSums(sums));
+    fresh = false;
+    const metrics = await step(batch);
+    fresh = metrics[FINITE][0] === 1;
+    return metrics;
+  };
 }

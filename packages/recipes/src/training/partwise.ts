@@ -1,6 +1,6 @@
 import { compileStep, type Engine, type NamedTensors, type StateStore } from '@selfsup/compile';
 import type { HostArrays, Specs } from '@selfsup/core';
-import { addToSums, gradientSumSpecs, takeSums, zeroSums } from './gradient-sums.js';
+import { addToSums, gradientSumSpecs, takeSums, withFreshSums } from './gradient-sums.js';
 import type { TrainedNetworks } from './networks.js';
 import type { TrainingProgram } from './program.js';
 import { FINITE, type Updated } from './update.js';
@@ -101,10 +101,9 @@ export async function partwiseProgram(
       commitIf: FINITE,
     },
   );
-  await store.load(zeroSums(sums));
   return {
     store,
-    async run(batch) {
+    run: withFreshSums(store, sums, async (batch) => {
       const found: HostArrays[] = [];
       for (const arrays of await part.arrays(batch)) found.push(await gradients.run(arrays));
       const whole = joinMetrics(found);
@@ -113,7 +112,7 @@ export async function partwiseProgram(
         ...Object.fromEntries(metrics),
         ...(await updated.run(pick(update.batch, { ...batch, ...whole }))),
       };
-    },
+    }),
     async dispose() {
       await gradients.dispose();
       await updated.dispose();

@@ -147,7 +147,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       options.onBadFile?.(file);
     },
   });
-  const training = await prepareTraining(recipe, engine);
+  const training = await prepareTraining(recipe, engine).catch(async (problem: unknown) => {
+    await loader.close();
+    throw problem;
+  });
   let probe: Probe | undefined;
   let probeSeconds = 0;
   const timed = async <T>(work: Promise<T>): Promise<T> => {

@@ -1,8 +1,10 @@
 import type { Engine } from '@selfsup/compile';
 import type { HostArrays } from '@selfsup/core';
+import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import '@selfsup/test-kit'; // matchers
 import { describe, expect, it } from 'vitest';
 import {
+  FINITE,
   type Overrides,
   prepareTraining,
   recipeOf,
@@ -119,4 +121,28 @@ describe.each(Object.entries(ENGINES))('a step in parts on %s', (engine, make) =
     const twice = found.programs.some((name) => name.endsWith('.outputs'));
     expect(twice).toBe(!onePass(recipe, changes, parts));
   });
+});
+
+// Parts that go once, and twice, through networks of both generations.
+it.each([
+  ['dino', 2],
+  ['simdino', 12],
+  ['dinov2', 12],
+] as const)('a step that was not finite leaves nothing in the sums: %s in %i parts', async (name, accumulate) => {
+  const own = await onnxruntimeEngine();
+  const recipe = recipeOf(configOf(name, { accumulate }));
+  const training = await prepareTraining(recipe, own);
+  const start = training.initialState();
+  const [weight] = Object.keys(start);
+  const batch = syntheticBatch(recipe, 3);
+  await training.store.load(start);
+  const { loss, gradientNorms } = await training.run(batch);
+  await training.store.load({ ...start, [weight]: start[weight].map(() => NaN) });
+  expect((await training.run(batch))[FINITE][0]).toBe(0);
+  await training.store.load(start);
+  const again = await training.run(batch);
+  expect(again['loss']).toEqual(loss);
+  expect(again['gradientNorms']).toEqual(gradientNorms);
+  await training.dispose();
+  await own.dispose();
 });

@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadCheckpoint, openRun } from '@selfsup/checkpoint';
@@ -58,11 +58,12 @@ const { config } = resolveConfig({
   ],
 });
 
+const data = Uint8Array.from({ length: 768 }, (_, i) => (i * 37) % 256);
+const dataset = await datasetFrom(
+  Array.from({ length: 4 }, (_, i) => ({ source: { kind: 'rgb', data, width: 16, height: 16 }, name: `${i}` })),
+);
+
 async function trainUntilLost(out: string, step: number, resume = false): Promise<unknown> {
-  const data = Uint8Array.from({ length: 768 }, (_, i) => (i * 37) % 256);
-  const dataset = await datasetFrom(
-    Array.from({ length: 4 }, (_, i) => ({ source: { kind: 'rgb', data, width: 16, height: 16 }, name: `${i}` })),
-  );
   const engine = await failingAt(step);
   const run = await openRun(out, { config: { ...config }, resume });
   try {
@@ -90,4 +91,25 @@ describe('a device that is lost in the middle of a run', () => {
   it('says when there is none yet', async () => {
     await expect(trainUntilLost(join(folder, 'early'), 1)).rejects.toThrow(/no checkpoint had been saved yet/);
   });
+});
+
+it.runIf(process.platform === 'linux')('leaves no threads behind when its step does not compile', async () => {
+  const threads = (): number => readdirSync('/proc/self/task').length;
+  const refuse = (): never => {
+    throw lost();
+  };
+  const engine: Engine = {
+    name: 'none',
+    composites: [],
+    devices: () => [],
+    createStore: refuse,
+    compile: refuse,
+    dispose: () => Promise.resolve(),
+  };
+  const attempt = (): Promise<unknown> => train({ config, dataset, engine, workers: 2 });
+  // The first one starts what stays.
+  await expect(attempt()).rejects.toThrow('lost device');
+  const before = threads();
+  await expect(attempt()).rejects.toThrow('lost device');
+  expect(threads()).toBeLessThanOrEqual(before);
 });

@@ -187,9 +187,34 @@ export function engineContract(contract: EngineContract): void {
       const store = engine.createStore();
       await withExecutable(
         accumulator(),
-        async () => expect(await codeOf(() => engine.compile(reader(4), { store }))).toBe('SHAPE_MISMATCH'),
+        async () => {
+          const before = store.specs();
+          expect(await codeOf(() => engine.compile(reader(4, 'other'), { store }))).toBe('SHAPE_MISMATCH');
+          expect(store.specs()).toEqual(before);
+        },
         { store },
       );
+      await store.dispose();
+    });
+
+    it('ends what was asked for before it is disposed of, and refuses the rest', async () => {
+      const executable = await engine.compile(accumulator());
+      const { store } = executable;
+      const refused = expect.not.stringMatching('error');
+      await store.load({ total: f32(1, 2, 3) });
+      const before = executable.run({ x: f32(1, 1, 1) });
+      const disposal = executable.dispose();
+      const after = codeOf(() => executable.run({ x: f32(1, 1, 1) }));
+      expect((await before)['sum']).toBeAllclose([9]);
+      expect(await after).toEqual(refused);
+      await disposal;
+      const read = store.read(['total']);
+      const end = store.dispose();
+      const late = codeOf(() => store.load({ total: f32(1, 2, 3) }));
+      expect(await read).toEqual({ total: f32(2, 3, 4) });
+      expect(await late).toEqual(refused);
+      await end;
+      await executable.dispose();
       await store.dispose();
     });
 

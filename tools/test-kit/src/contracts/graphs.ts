@@ -83,9 +83,10 @@ export function swap(): Graph {
   return g.graph('swap');
 }
 
-/** Reads `total` without changing it: metric `copy` is the state itself, `double` twice it. */
-export function reader(size = 3): Graph {
+/** Reads `total` without changing it: metric `copy` is the state itself, `double` twice it. @param other - more state */
+export function reader(size = 3, other?: string): Graph {
   const g = new GraphWriter();
+  if (other !== undefined) g.input('state', other, [2]);
   const total = g.input('state', 'total', [size]);
   g.result('metric', 'copy', total);
   g.result('metric', 'double', g.op('add', [total, total], [size]));

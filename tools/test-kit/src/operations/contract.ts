@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { propertyOptions } from '../property.js';
 import { OPERATION_CASES } from './cases.js';
 import { OPERATION_DRAWS } from './draws.js';
-import { oneNode, type OperationCase } from './operands.js';
+import { i32, oneNode, type OperationCase } from './operands.js';
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as const;
 
@@ -54,6 +54,15 @@ export function operationContract({ name, create, runs = 8 }: OperationContract)
         fc.asyncProperty(draw, (c) => compare(engine, c)),
         propertyOptions(runs),
       );
+    });
+
+    it.each(['divide', 'remainder'] as const)('%s of whole numbers by zero gives something', async (op) => {
+      // What, is nobody's promise; the processor's own instruction would end the process.
+      const { graph, batch } = oneNode(op, [i32([3], [3, 0, -3]), i32([3], [0, 0, 0])], [[[3], 'i32']]);
+      const executable = await engine.compile(graph);
+      expect((await executable.run(batch))['y0']).toHaveLength(3);
+      await executable.dispose();
+      await executable.store.dispose();
     });
 
     it('all of them', () => {

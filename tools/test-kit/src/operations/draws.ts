@@ -145,7 +145,7 @@ const dotGeneral: Draw = fc
 const reduce: Draw = shape()
   .chain((s) => fc.tuple(fc.constant(s), fc.subarray([...s.keys()]), anyDtype, integer(0, 3), fc.boolean(), seed))
   .map(([s, dimensions, dtype, which, keepDims, from]) => {
-    const kinds = dtype === 'bool' ? ['any', 'all'] : ['sum', 'max', 'min', 'prod'];
+    const kinds = dtype === 'bool' ? ['any', 'all', 'max', 'min'] : ['sum', 'max', 'min', 'prod'];
     const kind = kinds[which % kinds.length];
     return {
       op: 'reduce',

@@ -37,18 +37,25 @@ function where(g: GraphWriter, positive: Traced, yes: Traced, no: Traced): Trace
 const SELU_ALPHA = 1.7580993408473768;
 const SELU_SCALE = 1.0507009873554805;
 
-/** Integer division rounds towards minus infinity, as tfjs defines it. */
+/** Whether two numbers lie on different sides of zero. */
+const differInSign = (g: GraphWriter, a: Traced, b: Traced): Traced =>
+  g.binary('xor', g.compare('LT', a, zeroOf(g, a)), g.compare('LT', b, zeroOf(g, b)), 'bool');
+
+/** Division rounds towards minus infinity, as tfjs defines it; whole numbers do not pass through floats. */
 const floorDiv: KernelRule = (g, c) => {
-  const a = g.convert(c.in('a'), 'f32');
-  const b = g.convert(c.in('b'), 'f32');
-  return g.convert(g.unary('floor', g.binary('divide', a, b)), c.in('a').dtype);
+  const [a, b] = [c.in('a'), c.in('b')];
+  const quotient = g.binary('divide', a, b);
+  if (a.dtype !== 'i32') return g.unary('floor', quotient);
+  const rest = g.binary('subtract', a, g.binary('multiply', quotient, b));
+  const down = g.binary('and', differInSign(g, a, b), g.compare('NE', rest, zeroOf(g, rest)), 'bool');
+  return g.binary('subtract', quotient, g.convert(down, 'i32'));
 };
 
 /** Remainder with the divisor's sign, as tfjs defines Mod. */
 const mod: KernelRule = (g, c) => {
   const [a, b] = [c.in('a'), c.in('b')];
-  const quotient = g.unary('floor', g.binary('divide', g.convert(a, 'f32'), g.convert(b, 'f32')));
-  return g.binary('subtract', a, g.binary('multiply', b, g.convert(quotient, a.dtype)));
+  const rest = g.binary('remainder', a, b);
+  return g.select(differInSign(g, a, b), g.binary('remainder', g.binary('add', rest, b), b), rest);
 };
 
 function addN(g: GraphWriter, c: KernelCall): Traced {
@@ -90,7 +97,8 @@ export const ELEMENTWISE: Readonly<Record<string, KernelRule>> = {
   Abs: unary('abs'),
   Neg: unary('negate'),
   Sign: unary('sign'),
-  Exp: unary('exponential'),
+  // tfjs takes whole numbers here, and asks for floats in all its neighbours.
+  Exp: (g, c) => g.unary('exponential', g.convert(c.in('x'), 'f32')),
   Expm1: unary('exponential_minus_one'),
   Log: unary('log'),
   Log1p: unary('log_plus_one'),
@@ -115,12 +123,15 @@ export const ELEMENTWISE: Readonly<Record<string, KernelRule>> = {
   Atanh: unary('atanh'),
   Square: (g, c) => g.binary('multiply', c.in('x'), c.in('x')),
   Reciprocal: (g, c) => g.binary('divide', oneOf(g, c.in('x')), c.in('x')),
-  IsFinite: (g, c) => g.unary('is_finite', c.in('x'), 'bool'),
+  IsFinite: (g, c) => g.unary('is_finite', g.convert(c.in('x'), 'f32'), 'bool'),
   IsNan: (g, c) => g.compare('NE', c.in('x'), c.in('x')),
-  IsInf: (g, c) => g.compare('EQ', g.unary('abs', c.in('x')), g.scalar(Infinity)),
+  IsInf: (g, c) => g.compare('EQ', g.unary('abs', g.convert(c.in('x'), 'f32')), g.scalar(Infinity)),
   Cast: castTo,
   Relu: (g, c) => g.binary('maximum', c.in('x'), zeroOf(g, c.in('x'))),
-  Relu6: (g, c) => g.binary('minimum', g.binary('maximum', c.in('x'), g.scalar(0)), g.scalar(6)),
+  Relu6: (g, c) => {
+    const x = c.in('x');
+    return g.binary('minimum', g.binary('maximum', x, zeroOf(g, x)), g.scalar(6, x.dtype));
+  },
   LeakyRelu: (g, c) =>
     where(g, c.in('x'), c.in('x'), g.binary('multiply', c.in('x'), g.scalar(c.attrs['alpha'] as number))),
   Prelu: (g, c) => where(g, c.in('x'), c.in('x'), g.binary('multiply', c.in('x'), c.in('alpha'))),

@@ -78,8 +78,10 @@ function unpack(g: GraphWriter, c: KernelCall): Traced[] {
 }
 
 function pack(g: GraphWriter, c: KernelCall): Traced {
-  const axis = c.attrs['axis'] as number;
+  const given = c.attrs['axis'] as number;
   const shape = [...c.list[0].shape];
+  // Counted in the result, which has one dimension more.
+  const axis = given < 0 ? given + shape.length + 1 : given;
   shape.splice(axis, 0, 1);
   return g.concatenate(
     c.list.map((x) => g.reshape(x, shape)),
