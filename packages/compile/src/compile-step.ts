@@ -21,6 +21,8 @@ export interface CompiledStep {
   readonly store: StateStore;
   /** Puts state arrays into the engine. @throws SslError `SHAPE_MISMATCH` */
   load(arrays: Readonly<HostArrays>): Promise<void>;
+  /** Starts to bring arrays of a coming batch to the device, where there is one; see `Executable.prepare`. */
+  prepare(arrays: Readonly<HostArrays>): void;
   /** One step. @throws SslError `SHAPE_MISMATCH` for a wrong batch, `ENGINE_FAILED`, `OUT_OF_MEMORY` */
   run(batch: Readonly<HostArrays>): Promise<HostArrays>;
   /** Copies state out by name prefix. @throws SslError `NO_PARAMS_MATCHED` */
@@ -52,6 +54,7 @@ export async function compileStep(step: Step, options: CompileStepOptions): Prom
     graph,
     store: executable.store,
     load: (arrays) => executable.store.load(arrays),
+    prepare: (arrays) => executable.prepare?.(arrays),
     run: (arrays) => {
       checkArrays(`compile.${name}`, arrays, batch);
       return executable.run(arrays);

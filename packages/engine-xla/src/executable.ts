@@ -86,12 +86,6 @@ export class XlaExecutable implements Executable {
     );
   }
 
-  /**
-   * Starts to copy arrays of a coming batch while another run is under way; {@link run} finds them there when it is
-   * given the same arrays. They must not change in between.
-   *
-   * @throws SslError `SHAPE_MISMATCH`
-   */
   prepare(arrays: Readonly<HostArrays>): void {
     const given = this.#batch.filter(({ name }) => Object.hasOwn(arrays, name));
     checkArrays('engine-xla.prepare', arrays, Object.fromEntries(given.map(({ name }) => [name, this.#specs[name]])));

@@ -36,6 +36,13 @@ export interface CompileOptions {
 /** A graph made ready by an engine. */
 export interface Executable {
   readonly store: StateStore;
+  /**
+   * Starts to bring arrays of a coming batch to the device while another run is under way; `run` finds them there when it
+   * is given the very same arrays, which must not change until then. Engines that read the host's memory have none.
+   *
+   * @throws SslError `SHAPE_MISMATCH`
+   */
+  prepare?(arrays: Readonly<HostArrays>): void;
   /** Runs once: batch arrays in, metrics out; the state moves on. Calls are queued, never run at once. */
   run(batch: Readonly<HostArrays>): Promise<HostArrays>;
   dispose(): Promise<void>;

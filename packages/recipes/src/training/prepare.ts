@@ -14,6 +14,8 @@ export interface Training {
   readonly store: StateStore;
   /** The compiled step; undefined when it is accumulated over several programs. */
   readonly graph: Graph | undefined;
+  /** Starts to bring arrays of a coming batch to the device while a step runs; see `Executable.prepare`. */
+  prepare(arrays: Readonly<HostArrays>): void;
   /** Batch arrays in, metrics out; the state moves on. */
   run(batch: Readonly<HostArrays>): Promise<HostArrays>;
   /** State at step 0: student and EMA teacher alike, everything else zero; what is frozen comes from elsewhere. */
@@ -33,6 +35,7 @@ async function plainProgram(engine: Engine, recipe: Recipe): Promise<TrainingPro
   return {
     graph: compiled.graph,
     store: compiled.store,
+    prepare: (arrays) => compiled.prepare(arrays),
     run: (arrays) => compiled.run(arrays),
     dispose: () => compiled.dispose(),
   };
@@ -52,6 +55,7 @@ export async function prepareTraining(recipe: Recipe, engine: Engine): Promise<T
     recipe,
     store: program.store,
     graph: program.graph,
+    prepare: (arrays) => program.prepare?.(arrays),
     run: (arrays) => program.run(arrays),
     initialState() {
       const start = networks.init(config.seed);

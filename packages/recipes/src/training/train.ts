@@ -7,7 +7,7 @@ import { recipeOf } from '../recipe-of.js';
 import { FINITE } from './update.js';
 import { checkRun } from './check-run.js';
 import { failedStep } from './failed-step.js';
-import { createLoader, type BadFile } from './loader.js';
+import { createLoader, type BadFile, type LoadedBatch } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
 import { prepareTraining } from './prepare.js';
 import { openProbe, type Probe, type ProbeAccuracy, type ProbeData } from './probe.js';
@@ -191,13 +191,22 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     let sinceRecord = performance.now();
     let stepsSinceRecord = 0;
     let alarmed = false;
+    /** A batch, sent to the device as soon as it is there: while the step before it runs. */
+    const upcoming = (): Promise<LoadedBatch> => {
+      const batch = loader.next();
+      batch.then(({ arrays }) => training.prepare(arrays)).catch(() => undefined); // the step that takes it will say
+      return batch;
+    };
+    let next = upcoming();
     for (let step = startStep; step < length.totalSteps; step++) {
       const stepBegan = performance.now();
-      const { arrays } = await loader.next().catch(async (problem: unknown) => {
+      const { arrays } = await next.catch(async (problem: unknown) => {
         if (step > startStep) await save(step);
         throw problem;
       });
-      const metrics = await training.run({ ...arrays, ...schedule.scalars(step) }).catch((problem: unknown) => {
+      const running = training.run({ ...arrays, ...schedule.scalars(step) });
+      if (step + 1 < length.totalSteps) next = upcoming();
+      const metrics = await running.catch((problem: unknown) => {
         throw failedStep(problem, step + 1, savedStep, run);
       });
       seconds.push((performance.now() - stepBegan) / 1000);

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { loadCheckpoint, openRun } from '@selfsup/checkpoint';
 import type { Engine } from '@selfsup/compile';
 import { SslError } from '@selfsup/core';
-import { datasetFrom } from '@selfsup/datasets';
 import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import { afterAll, describe, expect, it } from 'vitest';
-import { resolveConfig, train } from '../../src/index.js';
+import { train } from '../../src/index.js';
+import { tinyConfig as config, tinyDataset } from '../support/tiny-run.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'selfsup-failed-step-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -42,26 +42,7 @@ async function failingAt(step: number): Promise<Engine> {
   };
 }
 
-const { config } = resolveConfig({
-  recipe: 'simdino',
-  preset: 'cifar-tiny',
-  overrides: [
-    {
-      backbone: { imageSize: 16, patchSize: 8, width: 8, depth: 1, heads: 1 },
-      crops: { global: { size: 16 }, local: { count: 0 } },
-      head: { layers: 1, width: 4 },
-      length: { steps: 8, warmupSteps: 1 },
-      log: { checkpointEverySteps: 2 },
-      batchSize: 4,
-      groups: 1,
-    },
-  ],
-});
-
-const data = Uint8Array.from({ length: 768 }, (_, i) => (i * 37) % 256);
-const dataset = await datasetFrom(
-  Array.from({ length: 4 }, (_, i) => ({ source: { kind: 'rgb', data, width: 16, height: 16 }, name: `${i}` })),
-);
+const dataset = await tinyDataset();
 
 async function trainUntilLost(out: string, step: number, resume = false): Promise<unknown> {
   const engine = await failingAt(step);
