@@ -34,7 +34,7 @@ const groupsOf = (fixture: FixtureCase): Group[] =>
 /** All rows as a subset, each with the factor that its mask makes: where a fixture has masks for some blocks alone. */
 function subsetOf(keep: tf.Tensor2D, keepProbability: number): DropPathSubset {
   const rows = tf.tile(tf.range(0, keep.shape[1], 1, 'int32').expandDims<tf.Tensor2D>(0), [2, 1]);
-  return { rows, scale: tf.div(keep, keepProbability) };
+  return { rows, scale: tf.div<tf.Tensor2D>(keep, keepProbability) };
 }
 
 /** Masks or subsets of a crop group, by our names. */
