@@ -12,8 +12,9 @@ export function packageTests(extra: NonNullable<ViteUserConfig['test']> = {}): V
     ssr: { resolve: { conditions: ['@selfsup/source'], externalConditions: ['@selfsup/source'] } },
     test: {
       include: ['test/**/*.test.ts'],
-      testTimeout: 120_000,
-      hookTimeout: 120_000,
+      // Golden fixtures of larger sizes take minutes on tfjs in plain JavaScript, more so where others compute too.
+      testTimeout: 900_000,
+      hookTimeout: 900_000,
       pool: 'forks',
       maxWorkers: 2,
       reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],

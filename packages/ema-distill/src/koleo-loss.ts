@@ -6,12 +6,15 @@ import * as tf from '@tensorflow/tfjs-core';
 export interface KoleoOptions {
   /** Contiguous groups of rows (virtual ranks) in which neighbours are looked for; 1 by default. */
   readonly groups?: number;
-  /** Added to differences, distances and norms; 1e-8 as the authors have it. */
+  /** Added to distances, and the least norm to divide by; 1e-8 as the authors have it. */
   readonly epsilon?: number;
 }
 
 /** Default of {@link KoleoOptions.epsilon}. */
 export const KOLEO_EPSILON = 1e-8;
+
+/** Added to differences, whatever the option says: the authors' distance has an epsilon of its own. */
+const DIFFERENCE_EPSILON = 1e-8;
 
 /**
  * KoLeo, the differential entropy estimate of Kozachenko and Leonenko (Sablayrolles et al. 2019; DINOv2's `KoLeoLoss`):
@@ -29,7 +32,7 @@ export function koleoLoss(features: tf.Tensor, { groups = 1, epsilon = KOLEO_EPS
   return tf.tidy(() => {
     const unit = tf.reshape(normalize(features, { epsilon }), [groups, B / groups, D]);
     const neighbours = tf.matMul(nearestNeighbours(unit), unit); // [groups, rows, D]
-    const difference = tf.add(tf.sub(unit, neighbours), epsilon);
+    const difference = tf.add(tf.sub(unit, neighbours), DIFFERENCE_EPSILON);
     const distances = tf.sqrt(tf.sum(tf.square(difference), -1));
     return tf.neg(tf.mean<tf.Scalar>(tf.log(tf.add(distances, epsilon))));
   });

@@ -54,7 +54,7 @@ export interface KnnResult {
   readonly k: number;
   /** Percent of test rows whose class gets most of the votes. */
   readonly top1: number;
-  /** Percent of test rows whose class is among the five with most votes; classes without votes rank by number. */
+  /** Percent of test rows whose class is among the min(5, k) with most votes; classes without votes rank by number. */
   readonly top5: number;
   /** Accuracy by number of neighbours asked for. */
   readonly byK: Readonly<Record<string, KnnAccuracy>>;
@@ -143,7 +143,8 @@ export async function knnClassify(options: KnnOptions): Promise<KnnResult> {
       const own = votes.subarray(row * classes, (row + 1) * classes);
       const rank = rankOfClass(own, testLabels[row]);
       if (rank === 0) first++;
-      if (rank < 5) amongFive++;
+      // As in the original: k neighbours name at most k classes.
+      if (rank < Math.min(5, k)) amongFive++;
       if (k === headline) predictions[row] = bestClass(own);
     }
     const percent = (count: number): number => (100 * count) / test.rows;

@@ -67,7 +67,7 @@ function standardised({ data, rows, width }: Rows, { mean, scale }: ReturnType<t
  */
 function ridgeWeights(x: Matrix, y: Matrix, penalty: number): Matrix {
   const transposed = x.transpose();
-  // ml-matrix is in use here already for its SVD; its Cholesky needs nothing but a symmetric matrix.
+  // The Cholesky of ml-matrix needs nothing but a symmetric matrix.
   const solve = (gram: Matrix, right: Matrix): Matrix =>
     new CholeskyDecomposition(gram.add(Matrix.eye(gram.rows).mul(penalty))).solve(right);
   return x.rows < x.columns

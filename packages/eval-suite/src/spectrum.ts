@@ -1,5 +1,5 @@
-import { Matrix, SingularValueDecomposition } from 'ml-matrix';
 import type { Features } from './features.js';
+import { jacobiSingularValues } from './jacobi.js';
 import { type Preparation, prepareRows, type Rows } from './rows.js';
 
 /** RankMe's constant inside the entropy. */
@@ -21,15 +21,12 @@ export interface RankMeasures {
 
 /** Singular values of a float64 matrix, largest first. */
 export function singularValuesOf({ data, rows, width }: Rows): Float64Array {
-  // ml-matrix, because its Golub-Kahan SVD works on the rows themselves: eigenvalues of the Gram matrix would lose
-  // half of the digits of small singular values.
-  const matrix = Matrix.from1DArray(rows, width, Array.from(data));
-  const svd = new SingularValueDecomposition(matrix, {
-    computeLeftSingularVectors: false,
-    computeRightSingularVectors: false,
-    autoTranspose: true,
-  });
-  return Float64Array.from(svd.diagonal.slice(0, Math.min(rows, width))).sort((a, b) => b - a);
+  // Of the matrix itself: eigenvalues of the Gram matrix would lose half of the digits of small singular values.
+  const columns =
+    rows < width
+      ? Array.from({ length: rows }, (_, r) => data.slice(r * width, (r + 1) * width))
+      : Array.from({ length: width }, (_, c) => Float64Array.from({ length: rows }, (__, r) => data[r * width + c]));
+  return jacobiSingularValues(columns).sort((a, b) => b - a);
 }
 
 /**

@@ -31,6 +31,12 @@ type Scales = 'as-shape' | 'as-data';
 const groupsOf = (fixture: FixtureCase): Group[] =>
   (['global', 'local'] as const).filter((group) => `${group}/input` in fixture.tensors());
 
+/** All rows as a subset, each with the factor that its mask makes: where a fixture has masks for some blocks alone. */
+function subsetOf(keep: tf.Tensor2D, keepProbability: number): DropPathSubset {
+  const rows = tf.tile(tf.range(0, keep.shape[1], 1, 'int32').expandDims<tf.Tensor2D>(0), [2, 1]);
+  return { rows, scale: tf.div<tf.Tensor2D>(keep, keepProbability) };
+}
+
 /** Masks or subsets of a crop group, by our names. */
 function dropsOf(fixture: FixtureCase, group: Group, scales: Scales, inputs: NamedTensors): DropPathOptions {
   const named = <T>(prefix: string, make: (tensor: tf.Tensor2D, name: string) => T): Record<string, T> =>
@@ -40,21 +46,22 @@ function dropsOf(fixture: FixtureCase, group: Group, scales: Scales, inputs: Nam
         make(tensor as tf.Tensor2D, block),
       ]),
     );
+  const dropOf = (name: string): Drop | undefined =>
+    (fixture.json.hyper.drop as Drop[]).find(({ block }) => `block${block}` === name);
   const keep = named(`keep/${group}/`, (mask) => mask);
   const subsets = named(`subset/${group}/`, (rows, name): DropPathSubset => {
     if (scales === 'as-shape') return { rows: tf.cast(rows, 'int32') };
     // One filler more: row 0 with factor 0 adds nothing, whether row 0 is chosen or not.
-    const drop = (fixture.json.hyper.drop as Drop[]).find(({ block }) => `block${block}` === name);
-    const factor = drop?.[group]?.scale ?? NaN;
+    const factor = dropOf(name)?.[group]?.scale ?? NaN;
     return {
       rows: tf.cast(tf.concat([rows, tf.zeros<tf.Rank.R2>([2, 1])], 1), 'int32'),
       scale: tf.concat([tf.fill(rows.shape, factor), tf.zeros<tf.Rank.R2>([2, 1])], 1) as tf.Tensor2D,
     };
   });
-  return {
-    ...(Object.keys(keep).length > 0 ? { keep } : {}),
-    ...(Object.keys(subsets).length > 0 ? { subsets } : {}),
-  };
+  if (Object.keys(subsets).length === 0) return Object.keys(keep).length > 0 ? { keep } : {};
+  // The single-tensor path has masks for rates up to 0.1 and subsets above; one call takes either.
+  const masked = named(`keep/${group}/`, (mask, name) => subsetOf(mask, 1 - (dropOf(name)?.rate ?? NaN)));
+  return { subsets: { ...masked, ...subsets } };
 }
 
 /** Everything a fixture gives to the network. */

@@ -2,7 +2,7 @@ import { interpolatePositions, vit } from '@selfsup/backbone-vit';
 import type { FixtureCase } from '@selfsup/test-kit';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
-import { below, type GoldenFunction, gradientsOf, prefixed, under } from '@selfsup/test-kit/golden-case';
+import { below, type GoldenFunction, gradientsOf, prefixed, unchunked, under } from '@selfsup/test-kit/golden-case';
 import { configOf, definedPreNorm, expectScore, joined, scoreOf, toImages } from '../support.js';
 
 /** What the network gives for every picture size of a `ssl/vit-dinov2` fixture. */
@@ -13,11 +13,11 @@ export function vitDinov2Cases(fixture: FixtureCase): GoldenFunction[] {
   const backbone = vit(config);
 
   return Object.entries<[number, number]>(hyper.inputs_H_W).map(([stem, [height, width]]) => {
-    const { input, W, masks, ...expected } = below(fixture, `${stem}/`);
+    const { input, W, masks, ...expected } = unchunked(below(fixture, `${stem}/`));
     const kept = Object.keys(expected).filter((name) => /^inter\d+_cls$/.test(name)).length;
     return {
       name: stem,
-      inputs: { ...prefixed('param/', below(fixture, 'param/')), input, W, ...(masks && { masks }) },
+      inputs: { ...prefixed('param/', unchunked(below(fixture, 'param/'))), input, W, ...(masks && { masks }) },
       compute: ({ input, W, masks, ...rest }) => {
         const params = under('param/', rest);
         const options = { preNorm: true, ...(masks && { mask: masks as tf.Tensor2D }) };

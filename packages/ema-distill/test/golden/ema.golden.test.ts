@@ -14,11 +14,12 @@ interface MomentumCase {
   readonly options: { start: number; end: number; totalSteps: number };
 }
 
-/** Plain cosine schedules between values that can be momenta. */
+/** Plain cosine schedules between values that can be momenta, whatever they are called. */
 const momentumCases = fixtureCases('ssl/schedules').flatMap((fixture): MomentumCase[] =>
   Object.entries<Record<string, number>>(fixture.json['schedules']).flatMap(([name, entry]) => {
     const { base_value: start, final_value: end, epochs, niter_per_ep: epochSteps } = entry;
-    if (!name.endsWith('/momentum') || epochs === undefined) return [];
+    const plain = epochs !== undefined && (entry['warmup_epochs'] ?? 0) === 0;
+    if (!plain || start < 0 || start > end || end > 1) return [];
     return [{ name, fixture, options: { start, end, totalSteps: epochs * epochSteps } }];
   }),
 );

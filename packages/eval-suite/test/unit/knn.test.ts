@@ -145,9 +145,11 @@ describe('knnClassify', () => {
       testFeatures: matrix([[1, 0], [1, 0]]), // prettier-ignore
       testLabels: [3, 4],
       classes: 10,
-      k: [1],
+      k: [5],
     };
     expect(await knnClassify(given)).toMatchObject({ top1: 0, top5: 50 });
+    // Fewer than five neighbours name fewer than five classes.
+    expect(await knnClassify({ ...given, k: [4] })).toMatchObject({ top1: 0, top5: 0 });
   });
 
   it('works with one class', async () => {

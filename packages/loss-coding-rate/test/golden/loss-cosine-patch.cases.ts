@@ -14,8 +14,11 @@ export function cosinePatchCases(fixture: FixtureCase): GoldenFunction[] {
   /** Rows at the masked places, filled up to a fixed number. */
   const rowsOf = (name: string, extra: number): HostNumbers => {
     const { shape, data } = fixture.tensor(name);
-    const width = shape[2];
-    const rows = Array.from({ length: places.length + extra }, (_, i) => (i < places.length ? Number(places[i]) : i));
+    const [crops, patches, width] = shape;
+    // What fills up is any row there is; its weight is 0.
+    const rows = Array.from({ length: places.length + extra }, (_, i) =>
+      i < places.length ? Number(places[i]) : i % (crops * patches),
+    );
     return host(
       [rows.length, width],
       rows.flatMap((row) => Array.from({ length: width }, (_, k) => Number(data[row * width + k]))),

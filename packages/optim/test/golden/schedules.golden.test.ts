@@ -17,6 +17,10 @@ import {
 type Entry = Record<string, number> & { function: string; overrides?: Config };
 type Config = Record<string, Record<string, number>>;
 
+/** The authors' rules of scaling learning rates with the batch, both relative to 1024. */
+const scalingRule = (name: unknown): typeof sqrtScaledLearningRate =>
+  String(name).includes('linear') ? linearScaledLearningRate : sqrtScaledLearningRate;
+
 /** The authors' default configurations (spec 6.3), as far as schedules read them. */
 const DINOV2_DEFAULTS: Config = {
   train: { OFFICIAL_EPOCH_LENGTH: 1250, batch_size_per_gpu: 64 },
@@ -65,7 +69,7 @@ function dinov2Options({ train, optim, teacher }: Config): Dinov2ScheduleOptions
   return {
     totalSteps: optim['epochs'] * epoch,
     warmupSteps: optim['warmup_epochs'] * epoch,
-    learningRate: sqrtScaledLearningRate(optim['base_lr'], train['batch_size_per_gpu']),
+    learningRate: scalingRule(optim['scaling_rule'])(optim['base_lr'], train['batch_size_per_gpu'], 1024),
     finalLearningRate: optim['min_lr'],
     weightDecay: { start: optim['weight_decay'], end: optim['weight_decay_end'] },
     teacherMomentum: { start: teacher['momentum_teacher'], end: teacher['final_momentum_teacher'] },
@@ -190,9 +194,8 @@ describe.each(fixtureCases('ssl/schedules'))('$name', (fixture) => {
           const { base, peak } = value as { base: number; peak: number };
           expect(linearScaledLearningRate(base, batchSize)).toBeAllclose(peak, { rtol: 1e-14, atol: 0 });
         } else if (key.includes(':')) {
-          const scale = key.endsWith('sqrt_wrt_1024') ? sqrtScaledLearningRate : linearScaledLearningRate;
           const base = DINOV2_DEFAULTS['optim']['base_lr'];
-          expect(scale(base, batchSize, 1024), key).toBeAllclose(value as number, { rtol: 1e-14, atol: 0 });
+          expect(scalingRule(key)(base, batchSize, 1024), key).toBeAllclose(value as number, { rtol: 1e-14, atol: 0 });
         }
       }
     }

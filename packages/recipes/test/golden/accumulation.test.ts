@@ -4,10 +4,10 @@ import { fixtureCases, type FixtureCase } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
 import { recipeOf, type RecipeConfig } from '../../src/index.js';
 import { ENGINES } from '../engines.js';
-import { dinov2Config, maskedArrays, type MaskedHyper, simdinov2Config } from './masked-trajectory.js';
+import { dinov2Config, maskedArrays, type MaskedHyper, oneStep, simdinov2Config } from './masked-trajectory.js';
 import { dinoConfig, type Hyper, jointCrops, jointMask, simDinoConfig, withoutKeyBias } from './trajectory.js';
 
-/** The fixtures hold one step: settings of a whole run are filled in, clipping is off. */
+/** The fixtures hold one step: whatever they say of a whole run, nothing is clipped or frozen. */
 const RUN = {
   lr: 1e-3,
   min_lr: 0,
@@ -30,8 +30,8 @@ interface AccumulationHyper {
 
 function configOf(fixture: FixtureCase): RecipeConfig {
   const h = fixture.json['hyper'] as AccumulationHyper;
-  const whole = { ...RUN, ...h, wt: h.teacher_temp, tt: h.teacher_temp } as unknown as Hyper;
-  const masked = h as unknown as MaskedHyper;
+  const whole = { ...h, ...RUN, wt: h.teacher_temp, tt: h.teacher_temp } as unknown as Hyper;
+  const masked = oneStep(h as unknown as MaskedHyper);
   switch (h.method) {
     case 'dino':
       return dinoConfig(whole);

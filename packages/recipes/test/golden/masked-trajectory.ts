@@ -62,6 +62,9 @@ const RUN = {
   teacher: { momentum_teacher: 0.9, final_momentum_teacher: 1 },
 };
 
+/** The same for one step alone, of which nothing is clipped or frozen. */
+export const oneStep = (h: MaskedHyper): MaskedHyper => ({ ...h, cfg: { ...h.cfg, ...RUN } });
+
 function sharedConfig<T extends SecondGenerationConfig>(
   base: T,
   h: MaskedHyper,
