@@ -1,3 +1,5 @@
+// Own code, since the SVD of ml-matrix, which is in use here otherwise, never ends on a matrix of equal rows.
+
 /** Sweeps after which rotations stop whatever is left; ten are usual. */
 const MAX_SWEEPS = 60;
 
