@@ -3,11 +3,9 @@ import { openRun, type Run } from '@selfsup/checkpoint';
 import { SslError } from '@selfsup/core';
 import { openDataset, type Dataset } from '@selfsup/datasets';
 import {
-  budgetOf,
   checkRun,
   initialWeights,
   type InitialPart,
-  peakLearningRate,
   type ProbeAccuracy,
   type ProbeData,
   recipeOf,
@@ -27,6 +25,7 @@ import { createProgress, type Progress } from '../terminal/progress.js';
 import { configFromFlags, type ConfigFlags } from './config-flags.js';
 import { peakMemoryBytes } from './peak-memory.js';
 import { withInterrupt } from './interrupt.js';
+import { runFacts, runFactsText, shortRunNote } from './run-facts.js';
 import { settingChanges, storedInit, storedPrecision, storedRun, type StoredRun } from './resumed-run.js';
 
 export interface TrainFlags extends ConfigFlags, EngineChoice {
@@ -37,32 +36,6 @@ export interface TrainFlags extends ConfigFlags, EngineChoice {
   readonly init?: string;
   readonly initPart: InitialPart;
   readonly workers?: number;
-}
-
-/** What follows from a configuration and its data; printed, and stored beside it. */
-function resolvedFacts(
-  config: RecipeConfig,
-  images: number,
-  { totalSteps, warmupSteps, stepsPerEpoch }: RunLength,
-): Record<string, unknown> {
-  const budget = budgetOf(config);
-  return {
-    images,
-    totalSteps,
-    warmupSteps,
-    stepsPerEpoch,
-    batchSize: config.batchSize,
-    groups: config.groups,
-    accumulate: config.accumulate,
-    peakLearningRate: peakLearningRate(config.optimizer, config.batchSize),
-    learningRateRule: config.optimizer.rule,
-    ...('codingRateEps' in config.loss ? { codingRateEps: config.loss.codingRateEps } : {}),
-    ...(budget === undefined ? {} : { expansionMax: budget.maximum, expansionCollapsed: budget.collapsed }),
-    ...(config.recipe === 'distill'
-      ? { teacher: config.teacher.path }
-      : { teacherMomentum: [config.teacher.momentum, config.teacher.momentumEnd] }),
-    crops: `${config.crops.global.views.length} x ${config.crops.global.size} + ${config.crops.local.count} x ${config.crops.local.size}`,
-  };
 }
 
 /** A resumed run needs something left to do. */
@@ -141,7 +114,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
   const dataset = await openDataset(flags.data, { split: 'train' });
   // A distillation without a teacher has no step yet; that its run is missing is said below.
   const length = missing ? runLength(config, dataset.size) : checkRun(config, dataset.size);
-  const facts = resolvedFacts(config, dataset.size, length);
+  const facts = runFacts(config, dataset.size, length);
   const probe = await probeData(flags, config, dataset);
   if (resumed !== undefined && resumed.step > 0) checkStepsLeft(length, resumed.step, flags.out);
   const init = initOf(flags, resumed);
@@ -177,14 +150,9 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
     if (now.length > 0) output.note(`other settings than up to step ${resumed?.step ?? 0}: ${now.join(', ')}`);
     for (const note of [...run.notes, ...(teacher?.notes ?? [])]) output.note(note);
     output.note(`${config.recipe}, preset ${config.preset} (${source})`);
-    output.note(
-      Object.entries(facts)
-        .map(
-          ([key, value]) =>
-            `${key} ${typeof value === 'number' && !Number.isInteger(value) ? value.toPrecision(4) : String(value)}`,
-        )
-        .join(', '),
-    );
+    output.note(runFactsText(facts, typeof probe === 'string' ? undefined : probe.test.size));
+    const short = shortRunNote(length);
+    if (short !== undefined) output.note(short);
     if (typeof probe === 'string') output.note(probe);
     const opened = run;
     let progress: Progress | undefined;

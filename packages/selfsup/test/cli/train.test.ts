@@ -251,10 +251,11 @@ describe('train', () => {
     expect(await readdir(data)).toEqual(['discs', 'stripes']);
   });
 
-  it('unknown engine and batch larger than the set: exit 2, nothing written', async () => {
+  it('unknown engine or backend and batch larger than the set: exit 2, nothing written', async () => {
     const out = join(folder, 'never');
     for (const [extra, message] of [
       [['--engine', 'onxruntime'], /did you mean "onnxruntime"/],
+      [['--engine', 'tfjs', '--backend', 'wasmm'], /did you mean "wasm"/],
       [['--batch-size', '500'], /at most the \d+ images/],
     ] as const) {
       const { code, stderr } = await selfsup(['train', 'simdino', '--data', data, ...TINY, ...extra, '--out', out]);
