@@ -22,7 +22,7 @@ Presets (those named after a data set are the papers'; all others are ours):
 
 Examples:
   selfsup train simdino --preset cifar-tiny --data photos --out runs/mine
-  selfsup train simdino --resume --data photos --out runs/mine
+  selfsup train simdino --resume --out runs/mine
   selfsup train dino --arch vit_small --batch-size 32 --steps 2000 --data photos --out runs/small
   selfsup train simdino --preset cifar-tiny --set loss.codingRateEps=0.2 --data photos --out runs/eps
   selfsup train distill --teacher runs/mine --preset cifar-tiny --data photos --out runs/student

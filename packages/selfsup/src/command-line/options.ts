@@ -28,12 +28,23 @@ export const whole = (name: string, min = 1): ((text: string) => number) => numb
 export const collect = (text: string, before: string[] = []): string[] => [...before, text];
 
 /** Options that must be given, by command; looked at only once there is no unknown one, which may be the same misspelt. */
-const NEEDED = new WeakMap<Command, Option[]>();
+const NEEDED = new WeakMap<Command, Needed[]>();
 
-/** Adds an option that must be given. */
-export function needed(command: Command, flags: string, description: string): Command {
-  const option = new Option(flags, `${description} (needed)`);
-  NEEDED.set(command, [...(NEEDED.get(command) ?? []), option]);
+interface Needed {
+  readonly option: Option;
+  readonly description: string;
+  /** Another option that makes up for it. */
+  readonly unless: string | undefined;
+}
+
+/**
+ * Adds an option that must be given.
+ *
+ * @param unless - Name of another option that makes up for it.
+ */
+export function needed(command: Command, flags: string, description: string, unless?: string): Command {
+  const option = new Option(flags, `${description} (needed${unless === undefined ? '' : `, unless --${unless}`})`);
+  NEEDED.set(command, [...(NEEDED.get(command) ?? []), { option, description, unless }]);
   return command.addOption(option);
 }
 
@@ -44,16 +55,19 @@ export function pathOf(command: Command): string[] {
 
 /** @throws SslError `BAD_OPTION` for a needed option that is not there */
 export function checkNeeded(command: Command, options: Readonly<Record<string, unknown>>): void {
-  const lacking = (NEEDED.get(command) ?? []).filter((option) => options[option.attributeName()] === undefined);
+  const lacking = (NEEDED.get(command) ?? []).filter(
+    ({ option, unless }) =>
+      options[option.attributeName()] === undefined && (unless === undefined || options[unless] === undefined),
+  );
   if (lacking.length === 0) return;
   const path = pathOf(command);
-  const shown = lacking.map(({ flags }) => flags.replace(/<(.*)>/, (_, name: string) => name.toUpperCase()));
+  const shown = lacking.map(({ option }) => option.flags.replace(/<(.*)>/, (_, name: string) => name.toUpperCase()));
   throw new SslError('BAD_OPTION', {
     where: ['selfsup', ...path].join('.'),
-    expected: lacking.map(({ description }, i) => `${shown[i]}: ${description.replace(' (needed)', '')}`).join('; '),
+    expected: lacking.map(({ description }, i) => `${shown[i]}: ${description}`).join('; '),
     got: 'none',
     fix: `add ${shown.join(' ')}; selfsup ${path.join(' ')} --help shows examples`,
-    details: { missing: lacking.map((option) => option.long) },
+    details: { missing: lacking.map(({ option }) => option.long) },
   });
 }
 
@@ -80,10 +94,14 @@ export function engineOptions(command: Command): Command {
     .option('--backend <name>', 'tfjs backend, e.g. cpu or wasm (with --engine tfjs)');
 }
 
-/** Options of commands that train; those of the engine follow. */
-export function runOptions(command: Command): Command {
+/**
+ * Options of commands that train; those of the engine follow.
+ *
+ * @param unless - Option that makes up for --data.
+ */
+export function runOptions(command: Command, unless?: string): Command {
   return engineOptions(
-    needed(command, '--data <dir>', 'folder of images, of class folders, or of CIFAR binaries')
+    needed(command, '--data <dir>', 'folder of images, of class folders, or of CIFAR binaries', unless)
       .option('--arch <name>', "vit_tiny, vit_small, vit_base, ...; the preset's by default")
       .option('--steps <n>', "total number of steps; the preset's by default", whole('steps'))
       .option('--batch-size <n>', "images of a step; the preset's by default", whole('batch-size'))

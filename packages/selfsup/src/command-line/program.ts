@@ -64,7 +64,7 @@ function addShow(program: Command): void {
   const images = <T>(o: T, args: string[]): T => ({ ...o, images: args });
 
   const neighbours = needed(
-    withCheckpoint(withImages(kind('neighbours', 'pictures of a folder most like the given ones'))),
+    withCheckpoint(withImages(kind('neighbours', 'pictures of a folder most like the given ones'))).alias('neighbors'),
     '--data <dir>',
     'pictures to look through',
   )
@@ -137,7 +137,7 @@ export function buildProgram(): Command {
       new Option('--init-part <part>', 'what to take of --init').choices(['backbone', 'all']).default('backbone'),
     )
     .option('--teacher <path>', 'frozen teacher of distill: run directory, checkpoint directory or .safetensors file');
-  runOptions(train);
+  runOptions(train, 'resume');
   action(
     train,
     async () => (await import('../commands/train.js')).train,

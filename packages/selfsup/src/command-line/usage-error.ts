@@ -37,6 +37,36 @@ function subcommand(got: string | undefined, { commands }: Command): Said {
   };
 }
 
+/** What other programs call it. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  data_dir: '--data DIR',
+  'data-dir': '--data DIR',
+  epochs: '--set length.epochs=N',
+  gpus: '--devices N',
+  'learning-rate': '--set optimizer.learningRate=X',
+  lr: '--set optimizer.learningRate=X',
+  model: '--arch NAME',
+  'num-workers': '--workers N',
+  'output-dir': '--out DIR',
+  output_dir: '--out DIR',
+  'patch-size': '--set backbone.patchSize=N',
+  patch_size: '--set backbone.patchSize=N',
+};
+
+const bare = (option: string): string => option.replace(/^-+|=.*$/g, '');
+
+function option(got: string, { options }: Command): Said {
+  const names = options.map(({ long }) => bare(long ?? ''));
+  const hint = ELSEWHERE[bare(got)];
+  const known = hint !== undefined && names.includes(bare(hint.split(' ')[0])) ? hint : undefined;
+  const near = nearestName(bare(got), names, (length) => Math.max(1, Math.floor(length / 3)));
+  return {
+    expected: 'one of its options',
+    got,
+    fix: known === undefined ? near && `did you mean "--${near}"` : `use ${known}`,
+  };
+}
+
 function choice(text: string, { options }: Command): Said {
   const [, flags = '', got = '', allowed = ''] = /option '(.*?)' argument '(.*?)' is invalid\. (.*)$/.exec(text) ?? [];
   const choices = options.find((option) => option.flags === flags)?.argChoices ?? [];
@@ -58,8 +88,7 @@ function said(code: string, text: string, command: Command): Said {
     case 'commander.unknownOption': {
       // `selfsup show --json`: what is lacking is which picture, not an option.
       if (command.commands.length > 0 && command.parent !== null) return subcommand(undefined, command);
-      const options = command.options.map(({ long, flags }) => long ?? flags);
-      return { expected: 'one of its options', got: name ?? text, fix: suggestion(name, options) };
+      return option(name ?? text, command);
     }
     case 'commander.missingArgument': {
       const argument = command.registeredArguments.find((a) => a.name() === name);

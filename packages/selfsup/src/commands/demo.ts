@@ -122,6 +122,7 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
     const { top1: pixels } = await knnOfFeatures(rawPixels, classes, K);
     const before = await features(bare('backbone.', networks.init(config.seed)));
     const { top1: randomInit } = await knnOfFeatures(before, classes, K);
+    if ((resumed?.step ?? 0) === 0) opened.logMetrics({ step: 0, knn: { top1: randomInit } });
     output.note(
       `k-NN on held-out drawings: random initialisation ${randomInit.toFixed(1)} %, raw pixels ${pixels.toFixed(1)} %`,
     );
@@ -144,11 +145,12 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
     );
     const after = await features(bare('teacher.backbone.', result.state));
     const { top1: trained } = await knnOfFeatures(after, classes, K);
+    opened.logMetrics({ step: result.steps, knn: { top1: trained } });
     const picture = join(out, 'neighbours.png');
     await writeFile(
       picture,
       await neighbourPicture(await neighbourRows(data, before, after), {
-        groups: ['nearest before training', 'nearest after training'],
+        groups: ['nearest before training', 'nearest after (green: same category)'],
       }),
     );
     const seconds = (performance.now() - began) / 1000;
@@ -171,7 +173,8 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
         `  after ${result.steps} steps        ${trained.toFixed(1)} %   (${trained >= randomInit ? '+' : ''}${(trained - randomInit).toFixed(1)} points)`,
         `  raw pixels             ${pixels.toFixed(1)} %${trained < pixels ? `   still better than this run; longer: ${LONGER}` : ''}`,
         `took ${formatDuration(seconds)}, ${result.secondsPerStep.toFixed(3)} s a step, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB`,
-        `picture: ${picture}`,
+        `picture: ${picture} (green frames: of the same category)`,
+        `report: npx selfsup report ${out}`,
         'next, on your own pictures: npx selfsup train simdino --preset cifar-tiny --data path/to/folder --out runs/mine',
       ].join('\n'),
     );

@@ -173,7 +173,7 @@ describe('train', () => {
     expect(lastJson(other)).toMatchObject({ error: { code: 'BAD_OPTION' } });
     const again = await selfsup(['train', 'simdino', '--data', data, ...TINY, '--steps', '2', '--out', out]);
     expect(again.code).toBe(2);
-    expect(again.stderr).toMatch(/--resume|resume the run/);
+    expect(again.stderr).toMatch(/go on with the run \(--resume\)/);
     expect(await readFile(join(out, 'config.json'), 'utf8')).toBe(before);
   });
 

@@ -10,6 +10,8 @@ describe('wrong use', () => {
       ['train', 'simdino', '--bacth-size', '3'],
       /did you mean "--batch-size"/,
     ],
+    ['an option of other programs', ['train', 'simdino', '--epochs', '3'], /use --set length\.epochs=N/],
+    ['an option like no other', ['train', 'simdino', '--bogus'], /Fix: see selfsup train --help/],
     ['missing options, by name', ['eval', 'knn'], /^selfsup\.eval\.knn: expected --checkpoint PATH: .*--data DIR: /],
     ['a missing argument', ['train'], /expected RECIPE: simdino, dino, .*, got none/],
     ['a missing subcommand', ['show'], /^selfsup\.show: expected one of neighbours, /],
