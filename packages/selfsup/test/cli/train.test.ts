@@ -52,7 +52,7 @@ describe.each(RECIPES)('train %s', (recipe) => {
     await untilCheckpoint(killed, 10);
     child.kill('SIGKILL');
     expect((await done).signal).toBe('SIGKILL');
-    const resumed = await selfsup(['train', recipe, '--data', data, '--resume', '--out', killed]);
+    const resumed = await selfsup(['train', recipe, '--resume', '--out', killed]);
     expect(resumed.stderr).not.toMatch(/\n\s+at /);
     expect(resumed.code).toBe(0);
     expect(await losses(killed)).toEqual(await losses(straight));
@@ -187,6 +187,7 @@ describe('train', () => {
     const reported = (await readFile(join(out, 'bad-files.jsonl'), 'utf8')).trim().split('\n').filter(Boolean);
     expect(reported).toHaveLength(1);
     expect(reported[0]).toContain('broken.png');
+    expect(fine.stderr).toContain('skipped discs/broken.png: none of these formats\n');
 
     const many = join(folder, 'many-bad');
     await mkdir(many, { recursive: true });
