@@ -93,7 +93,9 @@ async function checkDirectory(directory: string, resume: boolean): Promise<void>
     throw refuse(
       'a new or empty folder for a run',
       `${directory}, which holds ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}`,
-      names.includes(CONFIG_FILE) ? 'resume the run, or choose another folder' : 'choose another folder',
+      names.includes(CONFIG_FILE)
+        ? 'go on with the run (--resume), or choose another folder (--out)'
+        : 'choose another folder',
       directory,
     );
   }

@@ -19,8 +19,18 @@ function editDistance(a: string, b: string): number {
   return d[a.length * width + b.length];
 }
 
-/** The known name that looks most like `name`; undefined when none comes near (more than half of it differs). */
-export function nearestName(name: string, known: readonly string[]): string | undefined {
+const halfOf = (length: number): number => Math.max(2, Math.ceil(length / 2));
+
+/**
+ * The known name that looks most like `name`; undefined when none comes near.
+ *
+ * @param most - Letters that may differ, by the length of the known name. Default: half of them, and at least two.
+ */
+export function nearestName(
+  name: string,
+  known: readonly string[],
+  most: (length: number) => number = halfOf,
+): string | undefined {
   let best: string | undefined;
   let bestDistance = Infinity;
   for (const candidate of known) {
@@ -29,7 +39,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
     const distance = b.startsWith(a) && a.length > 1 ? 0.5 : editDistance(a, b);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best !== undefined && bestDistance <= Math.max(2, Math.ceil(best.length / 2)) ? best : undefined;
+  return best !== undefined && bestDistance <= most(best.length) ? best : undefined;
 }
 
 /**

@@ -22,13 +22,16 @@ export interface OpenDatasetOptions {
 /** Folder inside the official CIFAR-10 and CIFAR-100 archives. */
 const CIFAR_SUBFOLDERS = ['cifar-10-batches-bin', 'cifar-100-binary'];
 
+/** Any folder holds names that share half their letters with a wrong one: a third may differ. */
+const ofPath = (length: number): number => Math.max(1, Math.floor(length / 3));
+
 /** The nearest name to the first part of a path that does not exist, as a whole path; undefined when none is near. */
 async function nearestPath(path: string): Promise<string | undefined> {
   const parent = dirname(path);
   if (parent === path) return undefined;
   const siblings = await readdir(parent).catch(() => undefined);
   if (siblings === undefined) return nearestPath(parent);
-  const near = nearestName(basename(path), siblings);
+  const near = nearestName(basename(path), siblings, ofPath);
   return near === undefined ? undefined : join(parent, near);
 }
 

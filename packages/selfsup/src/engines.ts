@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { enableProdMode } from '@tensorflow/tfjs-core';
 import { nearestName, SslError } from '@selfsup/core';
@@ -51,6 +52,19 @@ function namedEngine({ engine = 'auto', precision, ...others }: EngineChoice): s
   return name;
 }
 
+/** A plugin that is neither installed nor a file is found out before anything is read or written. */
+function checkPluginFile(plugin: string, known: readonly string[]): void {
+  if (plugin !== '' && existsSync(plugin)) return;
+  const near = plugin.includes('/') ? undefined : nearestName(plugin, known);
+  throw new SslError('ENGINE_MISSING', {
+    where: 'selfsup.engine',
+    expected: `--plugin with the path of a PJRT plugin, or one of ${known.join(', ')}`,
+    got: plugin === '' ? 'nothing' : `${plugin}, which does not exist`,
+    fix: near === undefined ? 'check the path, or see "selfsup engine list"' : `did you mean "${near}"`,
+    details: { plugin, known },
+  });
+}
+
 /** XLA through the plugin asked for, or the best installed one. */
 async function xla({ plugin = 'auto', devices, shard, threads, precision }: EngineChoice): Promise<Engine> {
   const [{ xlaEngine }, { cacheDirectory, findPlugin, PLUGINS }] = await Promise.all([
@@ -58,6 +72,7 @@ async function xla({ plugin = 'auto', devices, shard, threads, precision }: Engi
     import('@selfsup/engine-xla/plugins'),
   ]);
   const isName = plugin === 'auto' || Object.hasOwn(PLUGINS, plugin);
+  if (!isName) checkPluginFile(plugin, Object.keys(PLUGINS));
   const { path, preload } = isName ? findPlugin(plugin) : { path: plugin, preload: [] };
   return xlaEngine({
     plugin: path,
@@ -68,6 +83,19 @@ async function xla({ plugin = 'auto', devices, shard, threads, precision }: Engi
     ...(precision === undefined ? {} : { precision }),
     ...(shard === undefined ? {} : { state: 'sharded' }),
   });
+}
+
+/** An engine whose backend is known to work: a run directory should not be made for one that does not. */
+async function started(engine: Engine): Promise<Engine> {
+  const { compileFunction } = await import('@selfsup/compile');
+  try {
+    const same = await compileFunction(({ x }) => ({ y: x }), { engine, inputs: { x: { shape: [1], dtype: 'f32' } } });
+    await same.dispose();
+  } catch (error) {
+    await engine.dispose();
+    throw error;
+  }
+  return engine;
 }
 
 async function onnxruntime({ threads }: EngineChoice): Promise<Engine> {
@@ -126,7 +154,7 @@ export async function chooseEngine(
     case 'xla':
       return xla(choice);
     case 'tfjs':
-      return tfjsEngine({ backend: choice.backend ?? DEFAULT_BACKEND });
+      return started(tfjsEngine({ backend: choice.backend ?? DEFAULT_BACKEND }));
     default: {
       const near = nearestName(name, ENGINES);
       throw new SslError('ENGINE_MISSING', {

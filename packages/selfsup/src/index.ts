@@ -1,3 +1,4 @@
-export { buildProgram, main } from './cli.js';
+export { main } from './cli.js';
+export { buildProgram } from './command-line/program.js';
 export { chooseEngine, type EngineChoice } from './engines.js';
 export { EXIT, exitCodeOf } from './terminal/exit-codes.js';

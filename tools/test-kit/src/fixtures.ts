@@ -82,6 +82,10 @@ function jsonFiles(root: string, folder: string): string[] {
     .sort();
 }
 
+/** Whether any root has fixtures below a folder. */
+export const hasFixtures = (folder: string): boolean =>
+  fixtureRoots().some((root) => jsonFiles(root, folder).length > 0);
+
 /**
  * Every fixture below a folder of the fixtures, optionally only the accepted ones. JSON files without a `fixture` field
  * are data of a fixture, not fixtures.

@@ -2,6 +2,7 @@ import './quiet-tfjs.js';
 export { notCloseReason, type AllcloseOptions, type Numbers } from './allclose.js';
 export { dataDirectory, describeWithData } from './data.js';
 export { FixtureCase, fixtureCases, type FixtureJson } from './fixtures.js';
+export { describePictureFixtures } from './picture-fixtures.js';
 export { nothingMayBeMissing, repositoryRoot } from './paths.js';
 export { runExamples } from './readme.js';
 export { readPng, type RgbPicture } from './png.js';

@@ -27,6 +27,8 @@ export interface CropError {
   readonly code: SslErrorCode;
   /** Names the source. */
   readonly message: string;
+  /** What is wrong with it, in a few words, where the decoder says so (`details.reason` of its error). */
+  readonly reason?: string;
 }
 
 /** Outcome as plain data, since errors lose their fields between threads. */
@@ -53,9 +55,11 @@ function textOf(thrown: unknown): string {
 function cropError(source: unknown, sample: number, thrown: unknown): CropError {
   const name = describeSource(source);
   const message = textOf(thrown);
+  const reason = SslError.is(thrown) ? thrown.details['reason'] : undefined;
   return {
     code: SslError.is(thrown) ? thrown.code : 'IMAGE_UNREADABLE',
     message: message.includes(name) ? message : `${name} (sample ${sample}): ${message}`,
+    ...(typeof reason === 'string' ? { reason } : {}),
   };
 }
 

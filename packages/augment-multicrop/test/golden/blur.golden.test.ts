@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { fixtureCases, readPng } from '@selfsup/test-kit';
-import { describe, expect, it } from 'vitest';
+import { describePictureFixtures, readPng } from '@selfsup/test-kit';
+import { expect, it } from 'vitest';
 import { gaussianBlur } from '../../src/index.js';
 import { byteDifferences, expectSamePicture } from '../helpers.js';
 
@@ -13,7 +13,7 @@ interface Case {
   output: string;
 }
 
-describe.each(fixtureCases('augment/blur'))('$name', ({ json, directory }) => {
+describePictureFixtures('augment/blur', ({ json, directory }) => {
   it.each(json['parameters'].cases as Case[])('$op $output', async (c) => {
     const input = await readPng(join(directory, c.input));
     const expected = await readPng(join(directory, c.output));

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { fixtureCases, readPng } from '@selfsup/test-kit';
-import { describe, it } from 'vitest';
+import { describePictureFixtures, readPng } from '@selfsup/test-kit';
+import { it } from 'vitest';
 import {
   adjustBrightness,
   adjustContrast,
@@ -38,7 +38,7 @@ const OPERATIONS: Record<string, (image: RgbImage, c: Case) => RgbImage> = {
 };
 
 // "exact", or "exact is reachable" for hue and jitter: exact it is.
-describe.each(fixtureCases('augment/color'))('$name', ({ json, directory }) => {
+describePictureFixtures('augment/color', ({ json, directory }) => {
   it.each(json['parameters'].cases as Case[])('$op $output', async (c) => {
     if (!(c.op in OPERATIONS)) throw new Error(`operation ${c.op} is not known to this test`);
     const input = await readPng(join(directory, c.input));

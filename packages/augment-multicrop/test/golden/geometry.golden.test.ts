@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { fixtureCases, readPng } from '@selfsup/test-kit';
-import { describe, expect, it } from 'vitest';
+import { describePictureFixtures, readPng } from '@selfsup/test-kit';
+import { expect, it } from 'vitest';
 import {
   centerCrop,
   evalTransform,
@@ -27,7 +27,7 @@ interface Case extends Box {
 }
 
 // The fixture accepts differences of 1; integer arithmetic reaches all of Pillow 12's bytes, so nothing less is right.
-describe.each(fixtureCases('augment/geometry'))('$name', ({ json, directory }) => {
+describePictureFixtures('augment/geometry', ({ json, directory }) => {
   const picture = (name: string) => readPng(join(directory, name));
 
   it.each(json['parameters'].cases as Case[])('$op $output', async (c) => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { fixtureCases, readPng } from '@selfsup/test-kit';
+import { describePictureFixtures, readPng } from '@selfsup/test-kit';
 import { describe, expect, it } from 'vitest';
 import {
   adjustBrightness,
@@ -46,7 +46,7 @@ const OPERATIONS: Record<string, (image: RgbImage, args: Arguments) => RgbImage>
   solarize: (image, [threshold]) => solarize(image, threshold),
 };
 
-describe.each(fixtureCases('augment/pipeline'))('$name', ({ json, directory }) => {
+describePictureFixtures('augment/pipeline', ({ json, directory }) => {
   describe.each(Object.entries(json['parameters'].crops as Record<string, Crop[]>))('%s', (_family, crops) => {
     it.each(crops)('$output', async ({ output, size, operations, normalized_mean, normalized_std }) => {
       let image: RgbImage = await readPng(join(directory, 'input.png'));

@@ -97,7 +97,8 @@ describe('a new run', () => {
     const opened = openRun(directory, { config });
     await expect(opened).rejects.toMatchObject({ code: 'RUN_DIRECTORY' });
     await expect(opened).rejects.toThrow(
-      { 'a file': 'a part of the path is a file', 'a run': 'resume the run' }[kind] ?? 'which holds thesis.txt',
+      { 'a file': 'a part of the path is a file', 'a run': 'go on with the run (--resume)' }[kind] ??
+        'which holds thesis.txt',
     );
     if (kind === 'a file') expect(readFileSync(directory, 'utf8')).toBe('mine');
     else expect(existsSync(join(directory, 'lock'))).toBe(false);

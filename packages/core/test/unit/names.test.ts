@@ -17,6 +17,11 @@ describe('nearestName', () => {
     expect(nearestName('resnet-fifty', RECIPES)).toBeUndefined();
     expect(nearestName('dino', [])).toBeUndefined();
   });
+
+  it('lets as many letters differ as it is told', () => {
+    expect(nearestName('nope', ['home'])).toBe('home');
+    expect(nearestName('nope', ['home'], () => 1)).toBeUndefined();
+  });
 });
 
 describe('pickNamed', () => {

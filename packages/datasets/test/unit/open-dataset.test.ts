@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SslError, type SslErrorCode } from '@selfsup/core';
 import { describeWithData } from '@selfsup/test-kit';
@@ -134,6 +135,9 @@ describe('refusals', () => {
     expect(error.message).toContain(`did you mean ${join(folder, 'photos')}`);
     const deeper = await refusal(openDataset(join(folder, 'fotos', 'dog')), 'DATA_MISSING');
     expect(deeper.message).toContain(`did you mean ${join(folder, 'photos')}`);
+    await mkdir(join(folder, 'home'));
+    const unlike = await refusal(openDataset(join(folder, 'nope')), 'DATA_MISSING');
+    expect(unlike.message).not.toContain('did you mean');
     const far = await refusal(openDataset(join(folder, 'something-else-entirely')), 'DATA_MISSING');
     expect(far.message).toContain('check the path');
   });

@@ -8,6 +8,9 @@ import { driverProblem, nvidiaSystem, type NvidiaSystem, type Problem } from './
 import type { PluginLibrary } from './installed.js';
 import { systemRuntime } from './system-libraries.js';
 
+/** What a trial says of a plugin that takes too long. */
+const LATE = 'the plugin did not start';
+
 /** A device of a plugin. */
 export interface TriedDevice {
   /** E.g. `NVIDIA H100 80GB HBM3`. */
@@ -95,7 +98,7 @@ function runChild(task: TrialTask, seconds: number, signal?: AbortSignal): Promi
       if (report !== undefined) return resolve(report);
       const said = lastLine(stderr);
       const ended = `the plugin ended its process (${killedBy ?? `exit ${code}`})${said === '' ? '' : `: ${said}`}`;
-      resolve({ works: false, says: late ? `the plugin did not start within ${seconds} s` : ended });
+      resolve({ works: false, says: late ? `${LATE} within ${seconds} s` : ended });
     });
     // A process that is gone says so itself.
     child.send(task, () => undefined);
@@ -125,10 +128,11 @@ function lacking(
 /** The message of an error and its advice apart. */
 function failure(said: string, spec: PluginSpec | undefined): Trial {
   const [says, fix] = said.split('. Fix: ');
+  const busy = said.startsWith(LATE) ? 'try again when the machine is less busy, else ' : '';
   const again =
     spec === undefined
-      ? 'try another build of the plugin'
-      : `add it again: "selfsup engine remove ${spec.name}", then "selfsup engine add ${spec.name}"`;
+      ? `${busy}try another build of the plugin`
+      : `${busy}add it again: "selfsup engine remove ${spec.name}", then "selfsup engine add ${spec.name}"`;
   return { works: false, reason: 'failed', says, fix: fix?.replace(/\.$/, '') ?? again };
 }
 

@@ -83,7 +83,7 @@ export async function createLoader(options: LoaderOptions): Promise<BatchLoader>
         where: 'recipes.createLoader',
         expected: `at most ${(100 * config.maxBadFraction).toFixed(0)} % unreadable files`,
         got: `${bad.size} of ${dataset.size}, the last being ${dataset.name(index)}`,
-        fix: 'remove the files listed in bad-files.jsonl, or raise --max-bad-fraction',
+        fix: "remove the files listed in the run's bad-files.jsonl, or raise --max-bad-fraction",
         details: { bad: bad.size, size: dataset.size },
       });
     }
@@ -96,7 +96,7 @@ export async function createLoader(options: LoaderOptions): Promise<BatchLoader>
       if (bad.has(index)) continue;
       const { error } = await pool.crops(dataset.source(index), { epoch, sample: first }, { batch, index: row });
       if (error === undefined) return;
-      report(index, error.message);
+      report(index, error.reason ?? error.message);
     }
     throw new SslError('TOO_MANY_BAD_FILES', {
       where: 'recipes.createLoader',

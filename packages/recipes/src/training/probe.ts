@@ -66,6 +66,27 @@ export function probeInterval(
   return Math.max(1, Math.ceil(steps / log.everySteps)) * log.everySteps;
 }
 
+/** How many pictures of each part a probe of `images` takes at most. */
+function sampleSizes(images: number): { readonly train: number; readonly test: number } {
+  const test = Math.floor(images / HELD_OUT);
+  return { train: images - test, test };
+}
+
+/**
+ * Whether a probe whose interval is up to us would take too much of a run: it measures at the end in any case, and a run
+ * shorter than the interval does too little beside.
+ */
+export function isRunTooShort(
+  { config, networks }: Pick<Recipe, 'config' | 'networks'>,
+  { train, test }: ProbeData,
+  totalSteps: number,
+): boolean {
+  if (config.probe.everySteps !== 'auto') return false;
+  const most = sampleSizes(config.probe.images);
+  const images = Math.min(most.train, train.size) + Math.min(most.test, test.size);
+  return totalSteps < probeInterval(config, networks.backbone.config, images);
+}
+
 /** Prepared pictures with their classes. */
 interface Sample {
   readonly batches: readonly Uint8Array[];
@@ -136,9 +157,9 @@ export async function openProbe(
   if (everySteps === 0) return undefined;
   const { backbone } = networks;
   const { imageSize, width } = backbone.config;
-  const heldOut = Math.floor(images / HELD_OUT);
-  const train = await readSample(data.train, images - heldOut, imageSize);
-  const test = await readSample(data.test, heldOut, imageSize);
+  const most = sampleSizes(images);
+  const train = await readSample(data.train, most.train, imageSize);
+  const test = await readSample(data.test, most.test, imageSize);
   const sizes = { train: train.labels.length, test: test.labels.length };
   if (sizes.train === 0 || sizes.test === 0) return undefined;
 

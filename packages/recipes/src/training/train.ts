@@ -10,7 +10,7 @@ import { failedStep } from './failed-step.js';
 import { createLoader, type BadFile, type LoadedBatch } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
 import { prepareTraining } from './prepare.js';
-import { openProbe, type Probe, type ProbeAccuracy, type ProbeData } from './probe.js';
+import { isRunTooShort, openProbe, type Probe, type ProbeAccuracy, type ProbeData } from './probe.js';
 import type { RunLength } from './schedules.js';
 
 /** One line of `metrics.jsonl`. `step` counts finished steps; accuracies are there where the probe measured. */
@@ -179,7 +179,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         ? await storedState(run, state)
         : { ...training.initialState(), ...options.initial },
     );
-    if (options.probe !== undefined) {
+    if (options.probe !== undefined && isRunTooShort(recipe, options.probe, length.totalSteps)) {
+      onNote(
+        `no probe: it would take more than 3 % of ${length.totalSteps} steps (--probe-every ${length.totalSteps}: at the end)`,
+      );
+    } else if (options.probe !== undefined) {
       probe = await timed(openProbe(engine, store, recipe, options.probe));
       if (probe !== undefined) onNote(probeNote(probe));
     }

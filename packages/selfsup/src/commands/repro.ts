@@ -20,9 +20,13 @@ import { configFromFlags } from './config-flags.js';
 import { labelledParts, measureKnn, type LabelledParts, type MeasuredKnn } from './eval-knn.js';
 import { train, type TrainFlags } from './train.js';
 
-export interface ReproFlags extends Omit<TrainFlags, 'recipe' | 'preset' | 'out' | 'init' | 'initPart' | 'teacher'> {
+export interface ReproFlags extends Omit<
+  TrainFlags,
+  'recipe' | 'preset' | 'out' | 'data' | 'init' | 'initPart' | 'teacher'
+> {
   /** `recipe/preset`. */
   readonly preset: string;
+  readonly data: string;
   /** Run directory; `runs/repro-RECIPE-PRESET` by default. */
   readonly out?: string;
 }

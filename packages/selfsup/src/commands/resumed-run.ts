@@ -78,6 +78,12 @@ export function storedInit({ settings }: StoredRun): { path: string; part: 'back
   return typeof path === 'string' ? { path, part: part === 'all' ? 'all' : 'backbone' } : undefined;
 }
 
+/** Folder of the pictures it was trained on. */
+export function storedData(run: StoredRun | undefined): string | undefined {
+  const data = valueAt(run?.settings, 'resolved.data');
+  return typeof data === 'string' ? data : undefined;
+}
+
 /** How its matrix products were computed; float32 where there is no run. */
 export function storedPrecision(run: StoredRun | undefined): 'f32' | 'bf16' {
   return valueAt(run?.settings, 'resolved.precision') === 'bf16' ? 'bf16' : 'f32';

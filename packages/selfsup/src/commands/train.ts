@@ -1,13 +1,12 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { openRun, type Run } from '@selfsup/checkpoint';
+import type { Engine } from '@selfsup/compile';
 import { SslError } from '@selfsup/core';
 import { openDataset, type Dataset } from '@selfsup/datasets';
 import {
-  budgetOf,
   checkRun,
   initialWeights,
   type InitialPart,
-  peakLearningRate,
   type ProbeAccuracy,
   type ProbeData,
   recipeOf,
@@ -27,10 +26,12 @@ import { createProgress, type Progress } from '../terminal/progress.js';
 import { configFromFlags, type ConfigFlags } from './config-flags.js';
 import { peakMemoryBytes } from './peak-memory.js';
 import { withInterrupt } from './interrupt.js';
-import { settingChanges, storedInit, storedPrecision, storedRun, type StoredRun } from './resumed-run.js';
+import { runFacts, runFactsText, shortRunNote } from './run-facts.js';
+import { settingChanges, storedData, storedInit, storedPrecision, storedRun, type StoredRun } from './resumed-run.js';
 
 export interface TrainFlags extends ConfigFlags, EngineChoice {
-  readonly data: string;
+  /** Those of the run by default, where one is resumed. */
+  readonly data?: string;
   readonly out: string;
   readonly resume?: boolean;
   /** Weights to start from. */
@@ -39,30 +40,13 @@ export interface TrainFlags extends ConfigFlags, EngineChoice {
   readonly workers?: number;
 }
 
-/** What follows from a configuration and its data; printed, and stored beside it. */
-function resolvedFacts(
-  config: RecipeConfig,
-  images: number,
-  { totalSteps, warmupSteps, stepsPerEpoch }: RunLength,
-): Record<string, unknown> {
-  const budget = budgetOf(config);
-  return {
-    images,
-    totalSteps,
-    warmupSteps,
-    stepsPerEpoch,
-    batchSize: config.batchSize,
-    groups: config.groups,
-    accumulate: config.accumulate,
-    peakLearningRate: peakLearningRate(config.optimizer, config.batchSize),
-    learningRateRule: config.optimizer.rule,
-    ...('codingRateEps' in config.loss ? { codingRateEps: config.loss.codingRateEps } : {}),
-    ...(budget === undefined ? {} : { expansionMax: budget.maximum, expansionCollapsed: budget.collapsed }),
-    ...(config.recipe === 'distill'
-      ? { teacher: config.teacher.path }
-      : { teacherMomentum: [config.teacher.momentum, config.teacher.momentumEnd] }),
-    crops: `${config.crops.global.views.length} x ${config.crops.global.size} + ${config.crops.local.count} x ${config.crops.local.size}`,
-  };
+const quoted = (path: string): string => (/^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+
+/** `xla on 2 x cpu`. */
+function engineText(engine: Engine): string {
+  const names = engine.devices().map(({ name }) => name);
+  const [first = ''] = names;
+  return `${engine.name} on ${names.length > 1 ? `${names.length} devices, ` : ''}${first}`;
 }
 
 /** A resumed run needs something left to do. */
@@ -91,7 +75,7 @@ function checkDevices({ batchSize, accumulate }: RecipeConfig, devices: number):
 }
 
 /** Labelled pictures for the probe, or in words why there are none. */
-async function probeData({ data }: TrainFlags, config: RecipeConfig, train: Dataset): Promise<ProbeData | string> {
+async function probeData(data: string, config: RecipeConfig, train: Dataset): Promise<ProbeData | string> {
   if (config.probe.everySteps === 0) return 'no probe: turned off';
   if (train.classes === undefined)
     return 'no probe: the pictures have no labels (folders named after classes would be)';
@@ -126,12 +110,37 @@ function initOf(
   });
 }
 
+/** The folder of pictures; a run to resume knows its own. */
+function dataOf({ data, out }: TrainFlags, resumed: StoredRun | undefined): string {
+  const found = data ?? storedData(resumed);
+  if (found !== undefined) return found;
+  throw new SslError('BAD_OPTION', {
+    where: 'selfsup.train',
+    expected: '--data DIR, or a run to resume that knows its pictures',
+    got: `no such run in ${out}`,
+    fix: 'add --data DIR, and check --out',
+    details: { out },
+  });
+}
+
+/** Unreadable files that are told of one by one; the others are in the run's list. */
+const TOLD_BAD_FILES = 10;
+
+function badFileNotes(output: Output, out: string): (file: { name: string; message: string }) => void {
+  let count = 0;
+  return ({ name, message }) => {
+    count++;
+    if (count <= TOLD_BAD_FILES) output.note(`skipped ${name}: ${message}`);
+    else if (count === TOLD_BAD_FILES + 1) output.note(`more files are skipped, see ${join(out, 'bad-files.jsonl')}`);
+  };
+}
+
 /** `selfsup train RECIPE`. */
 export async function train(asked: TrainFlags, output: Output): Promise<void> {
   const resuming = asked.resume === true;
   const resumed = resuming ? await storedRun(asked.out, asked.recipe, asked.preset) : undefined;
   const precision = asked.precision ?? storedPrecision(resumed);
-  const flags = { ...asked, precision };
+  const flags = { ...asked, precision, data: dataOf(asked, resumed) };
   const { config: chosen, source } = await configFromFlags(flags, resumed?.settings);
   // What is wrong with a folder that holds no run to resume is said by openRun.
   const missing = resuming && resumed === undefined;
@@ -141,8 +150,8 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
   const dataset = await openDataset(flags.data, { split: 'train' });
   // A distillation without a teacher has no step yet; that its run is missing is said below.
   const length = missing ? runLength(config, dataset.size) : checkRun(config, dataset.size);
-  const facts = resolvedFacts(config, dataset.size, length);
-  const probe = await probeData(flags, config, dataset);
+  const facts = runFacts(config, dataset.size, length);
+  const probe = await probeData(flags.data, config, dataset);
   if (resumed !== undefined && resumed.step > 0) checkStepsLeft(length, resumed.step, flags.out);
   const init = initOf(flags, resumed);
   const initial =
@@ -177,15 +186,12 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
     if (now.length > 0) output.note(`other settings than up to step ${resumed?.step ?? 0}: ${now.join(', ')}`);
     for (const note of [...run.notes, ...(teacher?.notes ?? [])]) output.note(note);
     output.note(`${config.recipe}, preset ${config.preset} (${source})`);
-    output.note(
-      Object.entries(facts)
-        .map(
-          ([key, value]) =>
-            `${key} ${typeof value === 'number' && !Number.isInteger(value) ? value.toPrecision(4) : String(value)}`,
-        )
-        .join(', '),
-    );
+    output.note(runFactsText(facts, typeof probe === 'string' ? undefined : probe.test.size));
+    const short = shortRunNote(length);
+    if (short !== undefined) output.note(short);
+    output.note(`  ${'engine'.padEnd(14)}${engineText(engine)}`);
     if (typeof probe === 'string') output.note(probe);
+    output.note('compiling the step');
     const opened = run;
     let progress: Progress | undefined;
     const result = await withInterrupt(output, (signal) =>
@@ -206,7 +212,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
         onRecord: (record) =>
           progress?.update(record.step, `loss ${record.loss.toFixed(4)} ${record.imagesPerSecond.toFixed(1)} images/s`),
         onNote: (text) => output.note(text),
-        onBadFile: ({ name, message }) => output.note(`skipped ${name}: ${message}`),
+        onBadFile: badFileNotes(output, flags.out),
       }).finally(() => progress?.finish()),
     );
     output.result(
@@ -226,7 +232,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
       },
       `trained ${result.steps} steps, loss ${result.loss.toFixed(4)}, ${result.secondsPerStep.toFixed(3)} s a step, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB; saved in ${flags.out}\n` +
         accuracyLine(result.accuracy) +
-        `next: selfsup eval knn --checkpoint ${flags.out} --data ${flags.data}`,
+        `next: ${dataset.classes === undefined ? '' : `selfsup eval knn --checkpoint ${quoted(flags.out)} --data ${quoted(flags.data)}, or `}selfsup report ${quoted(flags.out)}`,
     );
   } finally {
     await run?.close();

@@ -19,7 +19,7 @@ export function createOutput(json: boolean): Output {
 
 /** One line for an error, whatever it is. */
 export function errorLine(error: unknown): string {
-  if (SslError.is(error)) return error.message.startsWith('selfsup.') ? error.message : `selfsup: ${error.message}`;
+  if (SslError.is(error)) return /^selfsup[.:]/.test(error.message) ? error.message : `selfsup: ${error.message}`;
   const message = error instanceof Error ? error.message : String(error);
   return `selfsup: unexpected failure: ${message.split('\n')[0]}. Set SELFSUP_DEBUG=1 to see where, and please report it.`;
 }

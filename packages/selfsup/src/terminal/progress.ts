@@ -46,7 +46,9 @@ export function createProgress({
     const left = rate > 0 ? formatDuration((total - done) / rate) : '-:--';
     const columns = live ? Math.max(20, stream.columns || 80) : 200;
     const head = `${label} ${done}/${total}`;
-    const tail = `${text === '' ? '' : ` ${text}`} left ${left}`;
+    // Where a line is too narrow, the time left stays and the text gives way.
+    const textRoom = columns - 1 - head.length - ` left ${left}`.length;
+    const tail = `${text === '' ? '' : ` ${text}`.slice(0, Math.max(0, textRoom)).trimEnd()} left ${left}`;
     const room = columns - head.length - tail.length - 4;
     const filled = Math.round((Math.min(done, total) / Math.max(total, 1)) * Math.min(room, 30));
     const bar = live && room >= 8 ? ` ${'#'.repeat(filled)}${'.'.repeat(Math.min(room, 30) - filled)}` : '';

@@ -44,6 +44,14 @@ describe('the probe of train', () => {
     expect(await readFile(join(out, 'report.html'), 'utf8')).toMatch(/Accuracy while training/);
   });
 
+  it('is off in a run too short for it to cost little, and says so', async () => {
+    const out = join(folder, 'short');
+    const run = await selfsup(['train', 'simdino', '--data', data, ...TINY, '--steps', '2', '--out', out, '--json']);
+    expect(run.code).toBe(0);
+    expect(run.stderr).toMatch(/no probe: .* of 2 steps \(--probe-every 2: at the end\)/);
+    expect(lastJson(run)).not.toHaveProperty('knn');
+  });
+
   it('is off where pictures have no labels, and says so', async () => {
     const flat = join(folder, 'flat');
     await mkdir(flat);

@@ -139,7 +139,7 @@ describe('show', () => {
     for (const [args, hint] of [
       [['show'], 'neighbours, attention, dynamics, augment'],
       [['show', 'atention', '--out', out], 'did you mean "attention"'],
-      [['show', 'attention', '--out', out, '--checkpoint', run], "missing required argument 'images'"],
+      [['show', 'attention', '--out', out, '--checkpoint', run], 'expected IMAGES: image files, got none'],
       [['show', 'attention', '--checkpoint', run, images[0]], '--out'],
       [['show', 'attention', '--out', out, '--checkpoint', run, join(data, 'discs', '00.png')], 'did you mean'],
       [['show', 'attention', '--out', out, '--checkpoint', run, data], 'is a folder'],

@@ -52,7 +52,7 @@ describe.each(RECIPES)('train %s', (recipe) => {
     await untilCheckpoint(killed, 10);
     child.kill('SIGKILL');
     expect((await done).signal).toBe('SIGKILL');
-    const resumed = await selfsup(['train', recipe, '--data', data, '--resume', '--out', killed]);
+    const resumed = await selfsup(['train', recipe, '--resume', '--out', killed]);
     expect(resumed.stderr).not.toMatch(/\n\s+at /);
     expect(resumed.code).toBe(0);
     expect(await losses(killed)).toEqual(await losses(straight));
@@ -173,7 +173,7 @@ describe('train', () => {
     expect(lastJson(other)).toMatchObject({ error: { code: 'BAD_OPTION' } });
     const again = await selfsup(['train', 'simdino', '--data', data, ...TINY, '--steps', '2', '--out', out]);
     expect(again.code).toBe(2);
-    expect(again.stderr).toMatch(/--resume|resume the run/);
+    expect(again.stderr).toMatch(/go on with the run \(--resume\)/);
     expect(await readFile(join(out, 'config.json'), 'utf8')).toBe(before);
   });
 
@@ -187,6 +187,7 @@ describe('train', () => {
     const reported = (await readFile(join(out, 'bad-files.jsonl'), 'utf8')).trim().split('\n').filter(Boolean);
     expect(reported).toHaveLength(1);
     expect(reported[0]).toContain('broken.png');
+    expect(fine.stderr).toContain('skipped discs/broken.png: none of these formats\n');
 
     const many = join(folder, 'many-bad');
     await mkdir(many, { recursive: true });
@@ -251,10 +252,11 @@ describe('train', () => {
     expect(await readdir(data)).toEqual(['discs', 'stripes']);
   });
 
-  it('unknown engine and batch larger than the set: exit 2, nothing written', async () => {
+  it('unknown engine or backend and batch larger than the set: exit 2, nothing written', async () => {
     const out = join(folder, 'never');
     for (const [extra, message] of [
       [['--engine', 'onxruntime'], /did you mean "onnxruntime"/],
+      [['--engine', 'tfjs', '--backend', 'wasmm'], /did you mean "wasm"/],
       [['--batch-size', '500'], /at most the \d+ images/],
     ] as const) {
       const { code, stderr } = await selfsup(['train', 'simdino', '--data', data, ...TINY, ...extra, '--out', out]);
