@@ -94,11 +94,15 @@ function clipScales(grads: Tensors, modules: Readonly<Record<string, string[]>>,
   const off = typeof maxNorm === 'number' && !(maxNorm > 0);
   return tf.tidy(() => {
     const result: ClipScales = { norms: {}, scales: {} };
-    // Backward order: gradients of the last layers are there first, and an executor that follows this order can let
-    // go of activations on the way.
+    // Backward order, one gradient added after the other: those of the last layers are there first, and an executor that
+    // follows this order can let go of activations on the way.
     for (const [module, names] of Object.entries(modules).reverse()) {
-      const squares = [...names].reverse().map((name) => tf.sum(tf.square(grads[name])));
-      const norm = tf.sqrt(squares.reduce((total, square) => tf.add(total, square)));
+      let total: tf.Tensor | undefined;
+      for (const name of [...names].reverse()) {
+        const squares = tf.sum(tf.square(grads[name]));
+        total = total === undefined ? squares : tf.add(total, squares);
+      }
+      const norm = tf.sqrt(total ?? tf.scalar(0));
       result.norms[module] = norm;
       if (off) continue;
       const scale = scaleFor(norm, maxNorm);
