@@ -82,6 +82,11 @@ function jsonFiles(root: string, folder: string): string[] {
     .sort();
 }
 
+/** JSON as Python writes it: a statistic of nothing is NaN there, null here. */
+function parseJson(text: string): FixtureJson {
+  return JSON.parse(text.replace(/(?<=[:[,]\s*)NaN(?=\s*[,}\]])/g, 'null')) as FixtureJson;
+}
+
 /** Whether any root has fixtures below a folder. */
 export const hasFixtures = (folder: string): boolean =>
   fixtureRoots().some((root) => jsonFiles(root, folder).length > 0);
@@ -104,7 +109,7 @@ export function fixtureCases(folder: string, accept: (json: FixtureJson) => bool
       const name = file.replace(/\.json$/, '').replaceAll('\\', '/');
       if (cases.has(name)) continue;
       const path = join(root, file);
-      const json = JSON.parse(readFileSync(path, 'utf8')) as FixtureJson;
+      const json = parseJson(readFileSync(path, 'utf8'));
       if (typeof json['fixture'] === 'string' && accept(json)) {
         cases.set(name, new FixtureCase(name, dirname(path), json, path));
       }

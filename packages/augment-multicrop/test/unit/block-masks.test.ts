@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drawBlockMasks } from '../../src/index.js';
+import { drawBlockMasks, maskedTokenBound } from '../../src/index.js';
 import { sha256 } from '../helpers.js';
 
 const key = { seed: 1, step: 5 };
@@ -47,5 +47,17 @@ describe('drawBlockMasks', () => {
     expect(() => drawBlockMasks(options, key)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining(part) }),
     );
+  });
+});
+
+describe('maskedTokenBound', () => {
+  // Shares of these grids are whole patches, up to the last bit of torch.linspace.
+  it.each([
+    [10, 6, 197],
+    [10, 10, 320],
+    [5, 12, 90],
+    [20, 20, 2480],
+  ])('grid %d, %d images: %d as DINOv2 counts', (grid, images, bound) => {
+    expect(maskedTokenBound({ grid, images })).toBe(bound);
   });
 });
