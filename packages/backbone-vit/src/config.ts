@@ -83,7 +83,10 @@ export function checkVitConfig(where: string, config: VitConfig): void {
   }
   const { width, heads, imageSize, patchSize } = config;
   if (width % heads !== 0) {
-    refuse('width', `divisible by heads = ${heads}`, `use a width such as ${heads * Math.ceil(width / heads)}`);
+    const counts = Array.from({ length: Math.min(2 * heads, width) }, (_, i) => i + 1);
+    const fitting = counts.filter((count) => width % count === 0).join(', ');
+    const near = heads * Math.ceil(width / heads);
+    refuse('width', `divisible by heads = ${heads}`, `use ${fitting} heads, or a width such as ${near}`);
   }
   if (imageSize < patchSize) {
     refuse('imageSize', `of at least one patch of ${patchSize}`, 'enlarge imageSize or reduce patchSize');

@@ -96,7 +96,7 @@ describe('vitConfig', () => {
   });
 
   it.each<[VitOverrides, RegExp]>([
-    [{ heads: 5 }, /width divisible by heads = 5, got 384\. Fix: use a width such as 385/],
+    [{ heads: 5 }, /width divisible by heads = 5, got 384\. Fix: use 1, 2, 3, 4, 6, 8 heads, or a width such as 385/],
     [{ depth: 0 }, /depth a positive integer/],
     [{ channels: 1.5 }, /channels a positive integer/],
     [{ patchSize: NaN }, /patchSize a positive integer/],

@@ -50,7 +50,8 @@ export function mergeConfig<T>(
     if (value === undefined) continue;
     if (isRecord(old) && isRecord(value)) merged[key] = mergeConfig(where, old, value, optional, here);
     else if (old !== undefined && !compatible(here, old, value)) {
-      wrong(where, here, `${here} of type ${kindOf(old)}`, value, `make ${here} ${withArticle(kindOf(old))}`);
+      const fix = `make ${here} ${withArticle(kindOf(old))}, as ${JSON.stringify(old)} is`;
+      wrong(where, here, `${here} of type ${kindOf(old)}`, value, fix);
     } else merged[key] = value;
   }
   return merged as T;
