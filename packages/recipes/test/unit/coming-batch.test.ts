@@ -5,37 +5,25 @@ import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import { expect, it } from 'vitest';
 import { train } from '../../src/index.js';
 import { tinyConfig as config, tinyDataset } from '../support/tiny-run.js';
+import { wrappedEngine } from '../support/wrapped-engine.js';
 
 /** An engine with a device of its own: no step ends before the pictures of the next one are on their way. */
 async function waitingForPictures(steps: number): Promise<{ engine: Engine; sent: Readonly<HostArrays>[] }> {
-  const inner = await onnxruntimeEngine();
   const sent: Readonly<HostArrays>[] = [];
   let onSent = (): void => undefined;
   let runs = 0;
-  const engine: Engine = {
-    name: inner.name,
-    composites: inner.composites,
-    devices: () => inner.devices(),
-    createStore: () => inner.createStore(),
-    async compile(graph, options) {
-      const executable = await inner.compile(graph, options);
-      return {
-        store: executable.store,
-        prepare(arrays) {
-          sent.push(arrays);
-          onSent();
-        },
-        async run(batch) {
-          const step = runs++;
-          expect(batch['crops.global']).toBe(sent[step]['crops.global']);
-          while (step + 1 < steps && sent.length < step + 2) await new Promise<void>((done) => (onSent = done));
-          return executable.run(batch);
-        },
-        dispose: () => executable.dispose(),
-      };
+  const engine = await wrappedEngine((executable) => ({
+    prepare(arrays) {
+      sent.push(arrays);
+      onSent();
     },
-    dispose: () => inner.dispose(),
-  };
+    async run(batch) {
+      const step = runs++;
+      expect(batch['crops.global']).toBe(sent[step]['crops.global']);
+      while (step + 1 < steps && sent.length < step + 2) await new Promise<void>((done) => (onSent = done));
+      return executable.run(batch);
+    },
+  }));
   return { engine, sent };
 }
 

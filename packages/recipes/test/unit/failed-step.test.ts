@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { loadCheckpoint, openRun } from '@selfsup/checkpoint';
 import type { Engine } from '@selfsup/compile';
 import { SslError } from '@selfsup/core';
-import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
 import { afterAll, describe, expect, it } from 'vitest';
 import { train } from '../../src/index.js';
 import { tinyConfig as config, tinyDataset } from '../support/tiny-run.js';
+import { wrappedEngine } from '../support/wrapped-engine.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'selfsup-failed-step-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -22,24 +22,11 @@ const lost = (): SslError =>
   });
 
 /** An engine whose device is gone when a step runs, from then on. */
-async function failingAt(step: number): Promise<Engine> {
-  const engine = await onnxruntimeEngine();
+function failingAt(step: number): Promise<Engine> {
   let runs = 0;
-  return {
-    name: engine.name,
-    composites: engine.composites,
-    devices: () => engine.devices(),
-    createStore: () => engine.createStore(),
-    async compile(graph, options) {
-      const executable = await engine.compile(graph, options);
-      return {
-        store: executable.store,
-        run: async (batch) => (++runs >= step ? Promise.reject(lost()) : executable.run(batch)),
-        dispose: () => executable.dispose(),
-      };
-    },
-    dispose: () => engine.dispose(),
-  };
+  return wrappedEngine((executable) => ({
+    run: async (batch) => (++runs >= step ? Promise.reject(lost()) : executable.run(batch)),
+  }));
 }
 
 const dataset = await tinyDataset();
