@@ -52,15 +52,15 @@ function namedEngine({ engine = 'auto', precision, ...others }: EngineChoice): s
   return name;
 }
 
-/** A plugin that is neither installed nor a file is found out before anything is read or written. */
-function checkPluginFile(plugin: string, known: readonly string[]): void {
-  if (plugin !== '' && existsSync(plugin)) return;
-  const near = plugin.includes('/') ? undefined : nearestName(plugin, known);
+/** A word that is neither a plugin's name nor a file is a misspelt name; what is wrong with a path, the engine says. */
+function checkPluginName(plugin: string, known: readonly string[]): void {
+  if (!/^[\w-]+$/.test(plugin) || existsSync(plugin)) return;
+  const near = nearestName(plugin, known);
   throw new SslError('ENGINE_MISSING', {
     where: 'selfsup.engine',
     expected: `--plugin with the path of a PJRT plugin, or one of ${known.join(', ')}`,
-    got: plugin === '' ? 'nothing' : `${plugin}, which does not exist`,
-    fix: near === undefined ? 'check the path, or see "selfsup engine list"' : `did you mean "${near}"`,
+    got: `"${plugin}"`,
+    fix: near === undefined ? 'see "selfsup engine list"' : `did you mean "${near}"`,
     details: { plugin, known },
   });
 }
@@ -72,7 +72,7 @@ async function xla({ plugin = 'auto', devices, shard, threads, precision }: Engi
     import('@selfsup/engine-xla/plugins'),
   ]);
   const isName = plugin === 'auto' || Object.hasOwn(PLUGINS, plugin);
-  if (!isName) checkPluginFile(plugin, Object.keys(PLUGINS));
+  if (!isName) checkPluginName(plugin, Object.keys(PLUGINS));
   const { path, preload } = isName ? findPlugin(plugin) : { path: plugin, preload: [] };
   return xlaEngine({
     plugin: path,
