@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { SslError, type HostTensor } from '@selfsup/core';
 import { isTemporaryName, makeFolder, replaceText, syncDirectory, temporaryName } from './files.js';
 import { CHECKPOINT_FORMAT, inspectCheckpoint, MANIFEST_FILE, STATE_FILE, type Manifest } from './manifest.js';
-import { writeSafetensors } from './safetensors.js';
+import { writeSafetensors, type DeferredTensor } from './write-safetensors.js';
 
 const FOLDER = 'checkpoints';
 const LATEST = 'latest';
@@ -84,7 +84,8 @@ export interface CheckpointContent {
   /** Number of steps done. */
   readonly step: number;
   readonly seed: number;
-  readonly state: Readonly<Record<string, HostTensor>>;
+  /** By name; see `DeferredTensor` for state that is too large to lie in memory twice. */
+  readonly state: Readonly<Record<string, HostTensor | DeferredTensor>>;
   readonly config: Readonly<Record<string, unknown>>;
   /** Versions of further packages to note. */
   readonly versions: Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import { loadCheckpoint } from './load-checkpoint.js';
 import { selectParameters } from './parameters.js';
-import { writeSafetensors, type WrittenFile } from './safetensors.js';
+import { writeSafetensors, type WrittenFile } from './write-safetensors.js';
 
 /** What {@link exportBackbone} takes. */
 export interface ExportBackboneOptions {

@@ -15,16 +15,7 @@ export {
   type Run,
   type SaveOptions,
 } from './run.js';
-export {
-  encodeSafetensors,
-  openSafetensors,
-  readSafetensors,
-  writeSafetensors,
-  type SafetensorsContent,
-  type SafetensorsFile,
-  type WritableTensors,
-  type WrittenFile,
-} from './safetensors.js';
+export { openSafetensors, readSafetensors, type SafetensorsContent, type SafetensorsFile } from './safetensors.js';
 export {
   toHostTensor,
   type FileDType,
@@ -32,3 +23,11 @@ export {
   type StoredDType,
   type StoredTensor,
 } from './stored-tensors.js';
+export {
+  encodeSafetensors,
+  writeSafetensors,
+  type DeferredTensor,
+  type TensorsInMemory,
+  type WritableTensors,
+  type WrittenFile,
+} from './write-safetensors.js';

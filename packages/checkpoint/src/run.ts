@@ -17,6 +17,7 @@ import { openState, type LoadedCheckpoint } from './load-checkpoint.js';
 import { takeLock, type Lock } from './lock.js';
 import { STATE_FILE } from './manifest.js';
 import { compareParameters } from './parameters.js';
+import type { DeferredTensor } from './write-safetensors.js';
 
 const CONFIG_FILE = 'config.json';
 const METRICS_FILE = 'metrics.jsonl';
@@ -44,7 +45,8 @@ export interface SaveOptions {
   /** Number of steps done. */
   readonly step: number;
   readonly seed: number;
-  readonly state: Readonly<Record<string, HostTensor>>;
+  /** By name. Deferred tensors are read one after the other: the state must not move on before `save` returns. */
+  readonly state: Readonly<Record<string, HostTensor | DeferredTensor>>;
 }
 
 /** An open run directory, locked against other writers. Close it; closing twice is fine. */

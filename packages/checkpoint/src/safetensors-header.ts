@@ -1,6 +1,7 @@
+import { endianness } from 'node:os';
 import { formatShape, sizeOf, SslError } from '@selfsup/core';
 import { duplicateKey } from './json-keys.js';
-import { DTYPE_BYTES, type FileDType, type StoredTensor } from './stored-tensors.js';
+import { DTYPE_BYTES, type FileDType, type StoredDType } from './stored-tensors.js';
 
 /** The reference implementation refuses longer headers too. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -18,6 +19,17 @@ export interface StoredEntry {
 export interface SafetensorsHeader {
   readonly entries: ReadonlyMap<string, StoredEntry>;
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The format is little-endian, and arrays go in and out as they are. */
+export function checkMachine(): void {
+  if (endianness() === 'LE') return;
+  throw new SslError('UNSUPPORTED', {
+    where: 'checkpoint.safetensors',
+    expected: 'a little-endian machine',
+    got: 'a big-endian one',
+    fix: 'use another machine',
+  });
 }
 
 /** Refuses a file. */
@@ -129,11 +141,11 @@ export function parseHeader(path: string, json: Uint8Array, fileBytes: number): 
   return { entries, metadata: metadata as Readonly<Record<string, string>> };
 }
 
-/** Head of a file to write, and the tensors in the order of their data. */
+/** Head of a file to write, and the names of its tensors in the order of their data. */
 export interface EncodedHeader {
   /** Length and JSON, padded with spaces to a multiple of 8 bytes. */
   readonly bytes: Uint8Array;
-  readonly tensors: readonly StoredTensor[];
+  readonly names: readonly string[];
 }
 
 const DTYPE_ORDER = Object.keys(DTYPE_BYTES);
@@ -143,16 +155,16 @@ const DTYPE_ORDER = Object.keys(DTYPE_BYTES);
  * same file.
  */
 export function encodeHeader(
-  tensors: Readonly<Record<string, StoredTensor>>,
+  tensors: Readonly<Record<string, { readonly dtype: StoredDType; readonly shape: readonly number[] }>>,
   metadata: Readonly<Record<string, string>>,
 ): EncodedHeader {
   const order = Object.entries(tensors).sort(
     ([a, x], [b, y]) => DTYPE_ORDER.indexOf(x.dtype) - DTYPE_ORDER.indexOf(y.dtype) || (a < b ? -1 : 1),
   );
   let offset = 0;
-  const entries = order.map(([name, { dtype, shape, data }]): [string, unknown] => {
+  const entries = order.map(([name, { dtype, shape }]): [string, unknown] => {
     const begin = offset;
-    offset += data.byteLength;
+    offset += sizeOf(shape) * DTYPE_BYTES[dtype];
     return [name, { dtype, shape, data_offsets: [begin, offset] }];
   });
   const header = Object.keys(metadata).length === 0 ? entries : [['__metadata__', metadata] as const, ...entries];
@@ -161,5 +173,5 @@ export function encodeHeader(
   const bytes = new Uint8Array(8 + length).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(json, 8);
-  return { bytes, tensors: order.map(([, tensor]) => tensor) };
+  return { bytes, names: order.map(([name]) => name) };
 }

@@ -1,20 +1,8 @@
-import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { endianness } from 'node:os';
-import { formatShape, nearestName, sizeOf, SslError, type HostTensor } from '@selfsup/core';
-import { fileFailure, replaceFile, writeAll } from './files.js';
-import {
-  encodeHeader,
-  headerLength,
-  parseHeader,
-  unreadable,
-  type EncodedHeader,
-  type StoredEntry,
-} from './safetensors-header.js';
-import { decodeTensor, hasArrayOf, toStored, type FileDType, type StoredTensor } from './stored-tensors.js';
-
-/** Bytes hashed and written at a time, so that the event loop gets its turn between them. */
-const CHUNK_BYTES = 8 << 20;
+import { nearestName, SslError } from '@selfsup/core';
+import { fileFailure } from './files.js';
+import { checkMachine, headerLength, parseHeader, unreadable, type StoredEntry } from './safetensors-header.js';
+import { decodeTensor, type FileDType, type StoredTensor } from './stored-tensors.js';
 
 /** Where the bytes of a file come from. */
 interface ByteSource {
@@ -89,16 +77,6 @@ async function readTensor(source: ByteSource, entry: StoredEntry): Promise<Store
   return decodeTensor(entry.dtype, entry.shape, bytes);
 }
 
-function checkMachine(): void {
-  if (endianness() === 'LE') return;
-  throw new SslError('UNSUPPORTED', {
-    where: 'checkpoint.safetensors',
-    expected: 'a little-endian machine',
-    got: 'a big-endian one',
-    fix: 'use another machine',
-  });
-}
-
 /**
  * Opens a safetensors file (or its bytes) and checks its header strictly; the tensors are read one by one on demand, each
  * straight into its own memory. Close it afterwards.
@@ -162,86 +140,4 @@ export async function readSafetensors(pathOrBytes: string | Uint8Array): Promise
   } finally {
     await file.close();
   }
-}
-
-/** Named tensors to write: those of steps and models (`f32`, ...) or as read (`F64`, ...). */
-export type WritableTensors = Readonly<Record<string, HostTensor | StoredTensor>>;
-
-function layOut(tensors: WritableTensors, metadata: Readonly<Record<string, string>>): EncodedHeader {
-  checkMachine();
-  const stored = Object.entries(tensors).map(([name, tensor]): [string, StoredTensor] => {
-    const entry = toStored(tensor);
-    if (name !== '__metadata__' && hasArrayOf(entry) && entry.data.length === sizeOf(entry.shape)) return [name, entry];
-    throw new SslError('SHAPE_MISMATCH', {
-      where: 'checkpoint.writeSafetensors',
-      expected:
-        name === '__metadata__'
-          ? 'any name but __metadata__'
-          : `${tensor.dtype} ${formatShape(tensor.shape)} for "${name}"`,
-      got: `${tensor.data.constructor.name}(${tensor.data.length})`,
-      fix: 'pass an array of that kind and length',
-      details: { name },
-    });
-  });
-  return encodeHeader(Object.fromEntries(stored), metadata);
-}
-
-function bytesOfArray(data: ArrayBufferView): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-/**
- * The bytes of a safetensors file.
- *
- * @throws SslError `SHAPE_MISMATCH` for an array of another kind or length than its dtype and shape
- */
-export function encodeSafetensors(
-  tensors: WritableTensors,
-  metadata: Readonly<Record<string, string>> = {},
-): Uint8Array {
-  const header = layOut(tensors, metadata);
-  return new Uint8Array(Buffer.concat([header.bytes, ...header.tensors.map(({ data }) => bytesOfArray(data))]));
-}
-
-/** What was written. */
-export interface WrittenFile {
-  readonly bytes: number;
-  /** Hexadecimal SHA-256 of the whole file. */
-  readonly sha256: string;
-}
-
-/**
- * Writes a safetensors file, replacing an older one as a whole: a crash or a full disk leaves the older one as it was.
- * The tensors are written from where they lie, without a copy.
- *
- * @param metadata - texts for the `__metadata__` field
- * @throws SslError `SHAPE_MISMATCH` for an array of another kind or length than its dtype and shape; `WRITE_FAILED` where
- *   the file cannot be written
- *
- * @example
- * await writeSafetensors('w.safetensors', { w: { shape: [2], dtype: 'f32', data: new Float32Array(2) } });
- */
-export async function writeSafetensors(
-  path: string,
-  tensors: WritableTensors,
-  metadata: Readonly<Record<string, string>> = {},
-): Promise<WrittenFile> {
-  const header = layOut(tensors, metadata);
-  const hash = createHash('sha256');
-  let bytes = 0;
-  try {
-    await replaceFile(path, async (handle) => {
-      for (const part of [header.bytes, ...header.tensors.map(({ data }) => bytesOfArray(data))]) {
-        for (let at = 0; at < part.length; at += CHUNK_BYTES) {
-          const chunk = part.subarray(at, at + CHUNK_BYTES);
-          hash.update(chunk);
-          await writeAll(handle, chunk);
-        }
-        bytes += part.length;
-      }
-    });
-  } catch (cause) {
-    throw fileFailure('WRITE_FAILED', 'checkpoint.writeSafetensors', 'write', path, cause);
-  }
-  return { bytes, sha256: hash.digest('hex') };
 }

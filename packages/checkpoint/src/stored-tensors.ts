@@ -60,13 +60,16 @@ const ARRAYS = {
 
 const HOST_TO_STORED: Readonly<Record<DType, StoredDType>> = { f32: 'F32', i32: 'I32', bool: 'BOOL', u8: 'U8' };
 
+/** The dtype in a file of a dtype in steps and models. */
+export const storedDType = (dtype: DType): StoredDType => HOST_TO_STORED[dtype];
+
 function isHost(tensor: HostTensor | StoredTensor): tensor is HostTensor {
   return Object.hasOwn(HOST_TO_STORED, tensor.dtype);
 }
 
 /** A host tensor in the words of a file; no copy. */
 export function toStored(tensor: HostTensor | StoredTensor): StoredTensor {
-  return isHost(tensor) ? { shape: tensor.shape, dtype: HOST_TO_STORED[tensor.dtype], data: tensor.data } : tensor;
+  return isHost(tensor) ? { shape: tensor.shape, dtype: storedDType(tensor.dtype), data: tensor.data } : tensor;
 }
 
 /** Whether the array is of the kind its dtype needs. */

@@ -1,4 +1,5 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -8,6 +9,7 @@ import {
   readSafetensors,
   toHostTensor,
   writeSafetensors,
+  type DeferredTensor,
   type StoredTensor,
 } from '../../src/index.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -97,6 +99,46 @@ describe('the format', () => {
       code: 'WRITE_FAILED',
       details: { reason: 'ENOTDIR' },
     });
+    expect(readdirSync(folder)).toEqual(['x.safetensors']);
+  });
+
+  test('deferred tensors are read one by one, as they are written', async () => {
+    const path = join(await temporaryFolder(), 'x.safetensors');
+    const values = { a: new Float32Array(3).fill(1), b: new Int32Array(2).fill(2), c: new Float32Array(1).fill(3) };
+    let atOnce = 0;
+    const deferred = (name: 'a' | 'b' | 'c', dtype: 'f32' | 'i32'): DeferredTensor => ({
+      shape: [values[name].length],
+      dtype,
+      read: async () => {
+        expect(++atOnce).toBe(1);
+        await Promise.resolve();
+        atOnce--;
+        return values[name];
+      },
+    });
+    const written = await writeSafetensors(path, {
+      b: deferred('b', 'i32'),
+      c: deferred('c', 'f32'),
+      a: deferred('a', 'f32'),
+    });
+    const direct = encodeSafetensors({
+      a: { shape: [3], dtype: 'f32', data: values.a },
+      b: { shape: [2], dtype: 'i32', data: values.b },
+      c: { shape: [1], dtype: 'f32', data: values.c },
+    });
+    expect(Buffer.compare(readFileSync(path), direct)).toBe(0);
+    expect(written).toEqual({ bytes: direct.length, sha256: createHash('sha256').update(direct).digest('hex') });
+  });
+
+  test('a deferred tensor that fails or brings the wrong array leaves the older file', async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, 'x.safetensors');
+    await writeSafetensors(path, { a: { shape: [1], dtype: 'f32', data: Float32Array.of(7) } });
+    const gone = { shape: [1], dtype: 'f32', read: () => Promise.reject(new Error('device lost')) } as const;
+    await expect(writeSafetensors(path, { a: gone })).rejects.toThrow(/device lost/);
+    const short = { shape: [3], dtype: 'f32', read: () => Promise.resolve(new Float32Array(2)) } as const;
+    await expect(writeSafetensors(path, { a: short })).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
+    expect((await readSafetensors(path)).tensors['a'].data[0]).toBe(7);
     expect(readdirSync(folder)).toEqual(['x.safetensors']);
   });
 

@@ -1,5 +1,5 @@
 import type { Engine } from '@selfsup/compile';
-import { compareParameters, readBadFiles, type Run } from '@selfsup/checkpoint';
+import { compareParameters, readBadFiles, type DeferredTensor, type Run } from '@selfsup/checkpoint';
 import { SslError, type HostArrays, type HostTensor, type Specs } from '@selfsup/core';
 import type { Dataset } from '@selfsup/datasets';
 import type { RecipeConfig } from '../config/types.js';
@@ -46,6 +46,8 @@ export interface TrainOptions {
   readonly frozen?: HostArrays;
   /** Labelled pictures to measure accuracy with while training, as `config.probe` says. */
   readonly probe?: ProbeData;
+  /** Prefixes of the state that the result brings; by default all of it without `run`, else none: checkpoints have it. */
+  readonly keep?: readonly string[];
   /** Threads that decode and augment. */
   readonly workers?: number;
   /** Told after every step. */
@@ -77,7 +79,7 @@ export interface TrainResult {
   readonly accuracy?: ProbeAccuracy;
   /** Time the probe took, preparations included. */
   readonly probeSeconds: number;
-  /** Whole state by name, on the host. */
+  /** State by name, on the host: what `keep` asks for. */
   readonly state: Record<string, HostTensor>;
 }
 
@@ -161,14 +163,21 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   };
   const { state } = recipe;
   const { store } = training;
-  const saved = [...new Set(Object.keys(state).map((name) => name.slice(0, name.indexOf('.') + 1)))];
-  const hostState = async (): Promise<Record<string, HostTensor>> => {
-    const arrays = await store.read(saved);
-    return Object.fromEntries(Object.entries(state).map(([name, spec]) => [name, { ...spec, data: arrays[name] }]));
+  /** Read tensor by tensor while it is written, so that a checkpoint needs no second copy of the state. */
+  const stored = Object.fromEntries(
+    Object.entries(state).map(([name, spec]) => [
+      name,
+      { ...spec, read: async () => (await store.read([name]))[name] } satisfies DeferredTensor,
+    ]),
+  );
+  const kept = async (prefixes: readonly string[]): Promise<Record<string, HostTensor>> => {
+    const names = Object.keys(state).filter((name) => prefixes.some((prefix) => name.startsWith(prefix)));
+    const arrays = names.length === 0 ? {} : await store.read(prefixes);
+    return Object.fromEntries(names.map((name) => [name, { ...state[name], data: arrays[name] }]));
   };
   let savedStep = startStep;
   const save = async (step: number): Promise<void> => {
-    await run?.save({ step, seed: config.seed, state: await hostState() });
+    await run?.save({ step, seed: config.seed, state: stored });
     savedStep = step;
   };
 
@@ -258,7 +267,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       firstStepSeconds,
       ...(accuracy === undefined ? {} : { accuracy }),
       probeSeconds,
-      state: await hostState(),
+      state: await kept(options.keep ?? (run === undefined ? [''] : [])),
     };
   } finally {
     await loader.close();

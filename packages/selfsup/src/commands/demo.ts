@@ -139,6 +139,7 @@ export async function demo(flags: DemoFlags, output: Output): Promise<void> {
         dataset: data.train,
         engine,
         run: opened,
+        keep: ['teacher.backbone.'],
         signal,
         workers: defaultWorkers(),
         onStart: ({ totalSteps, startStep }) => {
