@@ -5,7 +5,7 @@ import { ENGINES, type EngineSetting, type Setting } from './setting.js';
 
 export const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const python = process.env['PYTHON'] ?? 'python3';
+export const python = process.env['PYTHON'] ?? 'python3';
 const THREADS = ['--threads', '2'];
 
 /** Flag of the peers that makes MKL take its best kernels on processors of other makers too. */

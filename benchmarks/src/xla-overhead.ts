@@ -1,9 +1,19 @@
 // What a run costs on the host: a program with 1,000 state tensors of 4 numbers that does next to nothing with them.
-//   npm run xla-overhead --workspace benchmarks [-- path/to/plugin.so]          (else the installed CPU plugin)
+// Beside it the same program in JAX where Python has it, rounds in turn.
+//   PYTHON=path/to/python/with/jax npm run xla-overhead --workspace benchmarks [-- path/to/plugin.so]
 import { GraphBuilder, type Graph } from '@selfsup/compile';
-import { spreadOf } from '@selfsup/bench-kit';
+import {
+  appendResult,
+  interleave,
+  runCommand,
+  startWorker,
+  timed,
+  type BenchWorker,
+  type Round,
+} from '@selfsup/bench-kit';
 import { xlaEngine } from '@selfsup/engine-xla';
 import { findPlugin } from '@selfsup/engine-xla/plugins';
+import { here, python } from './workers.js';
 
 const TENSORS = 1000;
 const ROUNDS = Number(process.env['ROUNDS'] ?? 300);
@@ -24,24 +34,44 @@ function additions(tensors: number): Graph {
 }
 
 const engine = await xlaEngine({ plugin: process.argv[2] ?? findPlugin('cpu').path });
-const milliseconds: Record<number, number> = {};
+const rounds: Record<string, Round> = {};
 for (const tensors of [1, TENSORS]) {
   const executable = await engine.compile(additions(tensors));
-  const times: number[] = [];
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    const start = performance.now();
-    await executable.run({ x: Float32Array.of(1) });
-    if (round >= 0) times.push(performance.now() - start);
-  }
-  milliseconds[tensors] = spreadOf(times).median;
-  await executable.dispose();
+  rounds[`ours ${tensors}`] = timed(() => executable.run({ x: Float32Array.of(1) }));
 }
+
+const { code } = await runCommand({ program: python, args: ['-c', 'import jax'] });
+const peers: BenchWorker[] = [];
+let jax: string | undefined;
+if (code === 0) {
+  for (const tensors of [1, TENSORS]) {
+    const peer = startWorker({ program: python, args: [here('../peers/overhead.py'), '--tensors', `${tensors}`] });
+    peers.push(peer);
+    rounds[`jax ${tensors}`] = async () => {
+      const { seconds, version } = (await peer.ask('run')) as { seconds: number; version: string };
+      jax = version;
+      return seconds;
+    };
+  }
+} else {
+  process.stderr.write(`${python} has no JAX: nothing to compare with\n`);
+}
+const seconds = await interleave(rounds, ROUNDS, WARM_UP);
+await Promise.all(peers.map((peer) => peer.stop()));
 await engine.dispose();
-process.stdout.write(
-  `${JSON.stringify({
-    what: 'one run on the host, XLA executing the additions included',
-    rounds: ROUNDS,
-    millisecondsWithOneTensor: Number(milliseconds[1].toFixed(3)),
-    [`millisecondsWith${TENSORS}Tensors`]: Number(milliseconds[TENSORS].toFixed(3)),
-  })}\n`,
-);
+const milliseconds = (name: string): string | undefined =>
+  name in seconds ? (1000 * seconds[name].median).toFixed(3) : undefined;
+const row = {
+  what: 'a run on the host, XLA executing the additions included',
+  rounds: ROUNDS,
+  tensors: TENSORS,
+  milliseconds: milliseconds(`ours ${TENSORS}`),
+  minMilliseconds: (1000 * seconds[`ours ${TENSORS}`].min).toFixed(3),
+  jaxMilliseconds: milliseconds(`jax ${TENSORS}`),
+  ratio: jax && (seconds[`ours ${TENSORS}`].median / seconds[`jax ${TENSORS}`].median).toFixed(3),
+  millisecondsOneTensor: milliseconds('ours 1'),
+  jaxMillisecondsOneTensor: milliseconds('jax 1'),
+  jax,
+};
+process.stdout.write(`${JSON.stringify(row)}\n`);
+appendResult(here('../results/xla-overhead.csv'), row);

@@ -176,6 +176,7 @@ class PjrtEngine implements XlaEngine {
       // This plugin cannot store programs.
     } finally {
       program.dispose();
+      this.#client.plugin.trimMemory();
     }
     return made;
   }

@@ -58,7 +58,7 @@ export async function downloadArray(client: Client, buffers: BigUint64Array, pla
   const { shape, dtype, splitAxis } = placement;
   const whole = hostArray(placement);
   if (splitAxis === undefined || buffers.length === 1) {
-    await client.buffers.download(buffers[0], whole);
+    await client.buffers.download(buffers[0], whole, shape.length);
     return whole;
   }
   // Before the split dimension: how many times a device's rows follow each other.
@@ -67,7 +67,7 @@ export async function downloadArray(client: Client, buffers: BigUint64Array, pla
   await settleAll(
     Array.from(buffers, async (buffer, device) => {
       const part = hostArray({ shape: [outer, run], dtype });
-      await client.buffers.download(buffer, part);
+      await client.buffers.download(buffer, part, shape.length);
       for (let i = 0; i < outer; i++) {
         whole.set(part.subarray(i * run, (i + 1) * run), (i * buffers.length + device) * run);
       }

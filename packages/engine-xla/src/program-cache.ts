@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from './pjrt/client.js';
@@ -9,6 +9,9 @@ import { encodeCompileOptions, type CompileSettings } from './pjrt/compile-optio
 /** Begins every file; the hash of the program follows. */
 const MARK = Buffer.from('selfsup-xla-1\n');
 const HASH_BYTES = 32;
+const SUFFIX = '.xla';
+/** Programs that were not used for longest go when all together are larger: some fifty steps of a ViT-S. */
+const MAX_BYTES = 2 ** 31;
 
 const sha256 = (...parts: readonly (string | Uint8Array)[]): Buffer => {
   const hash = createHash('sha256');
@@ -17,21 +20,42 @@ const sha256 = (...parts: readonly (string | Uint8Array)[]): Buffer => {
   return hash.digest();
 };
 
-/** What a compiled program depends on besides its text and options: the plugin's build, and the devices' kind. */
+/** The processor with its instruction sets, of which a virtual machine may hide some. */
+function processor(): string {
+  let flags: string | undefined;
+  try {
+    flags = /^(flags|Features)\s*:.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0];
+  } catch {
+    // Not Linux: the model has to do.
+  }
+  return `${cpus()[0]?.model} ${flags}`;
+}
+
+/** What a compiled program depends on besides its text and options: the plugin's build, the devices' kind, XLA's flags. */
 function machineOf(client: Client): string {
   const { plugin, platform, platformVersion, devices } = client;
   const { size, mtimeMs } = statSync(plugin.path);
-  const processor = platform === 'cpu' ? cpus()[0]?.model : undefined;
-  const kind = devices[0]?.kind;
-  return JSON.stringify([plugin.version, plugin.attributes, size, mtimeMs, platform, platformVersion, kind, processor]);
+  const build = [plugin.version, plugin.attributes, size, mtimeMs];
+  const machine = [platform, platformVersion, devices[0]?.kind, platform === 'cpu' ? processor() : undefined];
+  return JSON.stringify([build, machine, process.env['XLA_FLAGS']]);
+}
+
+/** Size and last use of a file; nothing of one that another process has just removed. */
+async function fileOf(path: string): Promise<{ bytes: number; usedMs: number }> {
+  return stat(path).then(
+    ({ size, mtimeMs }) => ({ bytes: size, usedMs: mtimeMs }),
+    () => ({ bytes: 0, usedMs: 0 }),
+  );
 }
 
 /** Compiled programs on disk. What is damaged or of another plugin counts as not there. */
 export class ProgramCache {
   readonly #folder: string;
+  readonly #maxBytes: number;
 
-  constructor(folder: string) {
+  constructor(folder: string, maxBytes = MAX_BYTES) {
     this.#folder = folder;
+    this.#maxBytes = maxBytes;
   }
 
   /** The name under which a program is kept. */
@@ -41,11 +65,15 @@ export class ProgramCache {
 
   /** The compiled program; undefined when there is none, or a damaged one. */
   async find(key: string): Promise<Uint8Array | undefined> {
-    const file = await readFile(this.#path(key)).catch(() => undefined);
+    const path = this.#path(key);
+    const file = await readFile(path).catch(() => undefined);
     if (file === undefined || !file.subarray(0, MARK.length).equals(MARK)) return undefined;
     const start = MARK.length + HASH_BYTES;
     const program = file.subarray(start);
-    return sha256(program).equals(file.subarray(MARK.length, start)) ? program : undefined;
+    if (!sha256(program).equals(file.subarray(MARK.length, start))) return undefined;
+    const now = new Date();
+    await utimes(path, now, now).catch(() => undefined);
+    return program;
   }
 
   /** Keeps a compiled program. A folder that cannot be written to costs the next start some time, nothing else. */
@@ -56,12 +84,27 @@ export class ProgramCache {
       await mkdir(this.#folder, { recursive: true });
       await writeFile(unfinished, Buffer.concat([MARK, sha256(program), program]));
       await rename(unfinished, path);
+      await this.#prune();
     } catch {
       await rm(unfinished, { force: true }).catch(() => undefined);
     }
   }
 
+  /** Removes what was not used for longest until the rest is small enough; the newest stays whatever its size. */
+  async #prune(): Promise<void> {
+    const paths = (await readdir(this.#folder))
+      .filter((name) => name.endsWith(SUFFIX))
+      .map((n) => join(this.#folder, n));
+    const files = await Promise.all(paths.map(async (path) => ({ path, ...(await fileOf(path)) })));
+    files.sort((a, b) => b.usedMs - a.usedMs);
+    let bytes = 0;
+    for (const [i, file] of files.entries()) {
+      bytes += file.bytes;
+      if (i > 0 && bytes > this.#maxBytes) await rm(file.path, { force: true });
+    }
+  }
+
   #path(key: string): string {
-    return join(this.#folder, `${key}.xla`);
+    return join(this.#folder, `${key}${SUFFIX}`);
   }
 }

@@ -172,6 +172,17 @@ export const STRUCTS = {
   Program: { code: P, code_size: N, format: P, format_size: N },
   /** A name with a value of 8 bytes: a pointer to text or numbers, or the number itself. */
   NamedValue: { name: P, name_size: N, type: I, value: L, value_size: N },
+  /** How numbers lie in memory: a union of which the tiled layout is used, a struct with a header of its own. */
+  MemoryLayout: {
+    tiled_struct_size: N,
+    tiled_extension_start: P,
+    minor_to_major: P,
+    minor_to_major_size: N,
+    tile_dims: P,
+    tile_dim_sizes: P,
+    num_tiles: N,
+    type: I,
+  },
   ExecuteOptions: {
     send_callbacks: P,
     recv_callbacks: P,
@@ -193,6 +204,9 @@ export const API_MAJOR = 0;
 
 /** Oldest minor version whose table of functions has this order. */
 export const OLDEST_MINOR = 57;
+
+/** Bytes of the tiled layout in a `MemoryLayout`: seven fields of 8. */
+export const TILED_BYTES = 56;
 
 /** Kinds of element, as the API numbers them. */
 export const ELEMENT_TYPE = { bool: 1, i32: 4, u8: 6, f32: 11 } as const;

@@ -1,5 +1,5 @@
 import { type DType, type HostArray } from '@selfsup/core';
-import { ELEMENT_TYPE } from './api-table.js';
+import { ELEMENT_TYPE, TILED_BYTES } from './api-table.js';
 import type { Device } from './client.js';
 import { settle } from './events.js';
 import type { Pointer } from './layout.js';
@@ -74,12 +74,28 @@ export class Buffers {
     return buffer;
   }
 
-  /** Copies a buffer into host memory of its size. @throws SslError `ENGINE_FAILED` */
-  async download(buffer: Pointer, into: ArrayBufferView): Promise<void> {
+  /**
+   * Copies a buffer into host memory of its size, row-major unless told: devices may keep another order.
+   *
+   * @param minorToMajor - Dimensions, the one whose neighbours are next to each other first
+   * @throws SslError `ENGINE_FAILED`
+   */
+  async download(
+    buffer: Pointer,
+    into: ArrayBufferView,
+    rank: number,
+    minorToMajor = Array.from({ length: rank }, (_, i) => rank - 1 - i),
+  ): Promise<void> {
     if (into.byteLength === 0) return;
     const plugin = this.#plugin;
     const args = plugin.call('Buffer_ToHostBuffer', {
       src: buffer,
+      host_layout: plugin.struct('MemoryLayout', {
+        tiled_struct_size: TILED_BYTES,
+        minor_to_major: int64s(minorToMajor),
+        minor_to_major_size: rank,
+        type: 0,
+      }),
       dst: into,
       dst_size: into.byteLength,
     });

@@ -169,7 +169,7 @@ export class Plugin {
     return inTurn(call);
   }
 
-  /** To be called when a program was compiled. */
+  /** Gives memory that native code has freed back to the system, where the C library can. */
   trimMemory(): void {
     trimMemory(this.#koffi);
   }

@@ -142,6 +142,22 @@ describe.skipIf(path === undefined)('the CPU plugin', () => {
     expect(plugin.live).toEqual(NOTHING);
   });
 
+  it('brings numbers to the host in the order that is asked for, row-major unless told', async () => {
+    const client = await Client.create(plugin);
+    const shape = [2, 3, 4];
+    const data = Float32Array.from({ length: 24 }, (_, i) => i);
+    const buffer = await client.buffers.upload({ data, dtype: 'f32', shape, start: 0 }, client.devices[0]);
+    const [rowMajor, turned] = [new Float32Array(24), new Float32Array(24)];
+    await client.buffers.download(buffer, rowMajor, 3);
+    expect(rowMajor).toEqual(data);
+    await client.buffers.download(buffer, turned, 3, [0, 2, 1]);
+    const at = (i: number): number => (i % 2) * 12 + Math.floor(i / 8) * 4 + (Math.floor(i / 2) % 4);
+    expect(turned).toEqual(Float32Array.from({ length: 24 }, (_, i) => at(i)));
+    client.buffers.destroy([buffer]);
+    client.dispose();
+    expect(plugin.live).toEqual(NOTHING);
+  });
+
   it('says that it cannot compile for devices that are not here', async () => {
     await expect(Topology.create(plugin, '')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     expect(plugin.live).toEqual(NOTHING);
