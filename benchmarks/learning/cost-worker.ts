@@ -1,7 +1,14 @@
 // One training step for every line on stdin, one JSON line each: what cost.ts measures.
 import { createInterface } from 'node:readline';
 import { sizeOf } from '@selfsup/core';
-import { prepareTraining, recipeOf, syntheticBatch, trainedNames, type Overrides } from '@selfsup/recipes';
+import {
+  initialState,
+  prepareTraining,
+  recipeOf,
+  syntheticBatch,
+  trainedNames,
+  type Overrides,
+} from '@selfsup/recipes';
 import { chooseEngine } from 'selfsup';
 import { configOf, STEPS } from './plan.js';
 
@@ -12,7 +19,7 @@ if (name !== 'idle') {
   const parameters = trainedNames(networks).reduce((sum, one) => sum + sizeOf(networks.specs[one].shape), 0);
   const engine = await chooseEngine({ threads: Number(threads) });
   const training = await prepareTraining(recipe, engine);
-  await training.store.load(training.initialState());
+  await training.store.load(initialState(recipe));
   let step = 0;
   for await (const line of createInterface({ input: process.stdin })) {
     void line;

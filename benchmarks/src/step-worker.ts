@@ -1,7 +1,7 @@
 // One whole training step for every line on stdin, one JSON line each: our side of step.ts and accumulate.ts.
 import { createInterface } from 'node:readline';
 import { sizeOf } from '@selfsup/core';
-import { prepareTraining, recipeOf, syntheticBatch, trainedNames } from '@selfsup/recipes';
+import { initialState, prepareTraining, recipeOf, syntheticBatch, trainedNames } from '@selfsup/recipes';
 import { chooseEngine } from 'selfsup';
 import { configOf, ENGINES, type Setting } from './setting.js';
 
@@ -13,7 +13,7 @@ const { networks } = recipe;
 const parameters = trainedNames(networks).reduce((sum, name) => sum + sizeOf(networks.specs[name].shape), 0);
 const engine = await chooseEngine({ threads: THREADS, ...ENGINES[setting.engine ?? 'onnxruntime'] });
 const training = await prepareTraining(recipe, engine);
-await training.store.load(training.initialState());
+await training.store.load(initialState(recipe));
 let step = 0;
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'end') break;

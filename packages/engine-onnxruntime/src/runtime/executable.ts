@@ -179,18 +179,23 @@ export class OrtExecutable implements Executable {
       const settings = profile === undefined ? options.session : { ...options.session, profile: `${profile}-${phase}` };
       return options.runtime.createSession(file.bytes, memory.inputs(file), outputs, settings);
     };
-    const file = firstFile(graph, phases);
-    const outputs = memory.first(file);
-    const first = outputs.length === 0 ? undefined : await open('first', file, outputs);
-    if (phases.updates.length === 0) return new OrtExecutable(memory, [first], options);
-    try {
-      const update = secondFile(graph, phases);
-      const second = await open('second', update, memory.second(update, phases));
-      return new OrtExecutable(memory, [first, second], options);
-    } catch (problem) {
-      await first?.dispose();
-      throw problem;
-    }
+    const first = async (): Promise<Session | undefined> => {
+      const file = firstFile(graph, phases);
+      const outputs = memory.first(file);
+      return outputs.length === 0 ? undefined : open('first', file, outputs);
+    };
+    const second = async (): Promise<Session | undefined> => {
+      if (phases.updates.length === 0) return undefined;
+      const file = secondFile(graph, phases);
+      return open('second', file, memory.second(file, phases));
+    };
+    // At once: onnxruntime makes a session on one thread.
+    const ends = await Promise.allSettled([first(), second()]);
+    const sessions = ends.map((end) => (end.status === 'fulfilled' ? end.value : undefined));
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed === undefined) return new OrtExecutable(memory, sessions, options);
+    for (const session of sessions) await session?.dispose();
+    throw failed.reason;
   }
 
   async run(batch: Readonly<HostArrays>): Promise<HostArrays> {

@@ -101,8 +101,13 @@ class NativeSession implements Session {
     this.#api = api;
     this.#session = session;
     this.#binding = api.make('CreateIoBinding', session);
-    for (const input of inputs) api.call('BindInput', this.#binding, input.name, this.#value(input));
-    for (const output of outputs) api.call('BindOutput', this.#binding, output.name, this.#value(output));
+    try {
+      for (const input of inputs) api.call('BindInput', this.#binding, input.name, this.#value(input));
+      for (const output of outputs) api.call('BindOutput', this.#binding, output.name, this.#value(output));
+    } catch (problem) {
+      this.#release();
+      throw problem;
+    }
   }
 
   async run(): Promise<void> {
@@ -113,13 +118,17 @@ class NativeSession implements Session {
   dispose(): Promise<void> {
     if (!this.#disposed) {
       this.#disposed = true;
-      this.#api.release('ReleaseIoBinding', this.#binding);
-      for (const value of this.#values) this.#api.release('ReleaseValue', value);
-      this.#api.release('ReleaseSession', this.#session);
+      this.#release();
       this.#api.releaseArena();
-      this.#memory.length = 0;
     }
     return Promise.resolve();
+  }
+
+  #release(): void {
+    this.#api.release('ReleaseIoBinding', this.#binding);
+    for (const value of this.#values) this.#api.release('ReleaseValue', value);
+    this.#api.release('ReleaseSession', this.#session);
+    this.#memory.length = 0;
   }
 
   #value({ dtype, shape, bytes }: Binding): Pointer {

@@ -18,8 +18,6 @@ export interface Training {
   prepare(arrays: Readonly<HostArrays>): void;
   /** Batch arrays in, metrics out; the state moves on. */
   run(batch: Readonly<HostArrays>): Promise<HostArrays>;
-  /** State at step 0: student and EMA teacher alike, everything else zero; what is frozen comes from elsewhere. */
-  initialState(): HostArrays;
   dispose(): Promise<void>;
 }
 
@@ -46,9 +44,24 @@ export function trainingStateSpecs(config: RecipeConfig): Specs {
   return recipeOf(config).state;
 }
 
+/** State at step 0: student and EMA teacher alike, everything else zero; what is frozen comes from elsewhere. */
+export function initialState({ config, networks, state }: Pick<Recipe, 'config' | 'networks' | 'state'>): HostArrays {
+  const start = networks.init(config.seed);
+  const moments = adamWMoments(start, networks.groups);
+  const tensors = {
+    ...prefixed('student.', start),
+    ...prefixed('teacher.', start),
+    ...prefixed('adam.m.', moments),
+    ...prefixed('adam.v.', moments),
+  };
+  return Object.fromEntries(
+    Object.entries(state).map(([name, { shape }]) => [name, tensors[name]?.data ?? new Float32Array(sizeOf(shape))]),
+  );
+}
+
 /** Compiles the step of a recipe. @throws SslError of the parts and of the engine */
 export async function prepareTraining(recipe: Recipe, engine: Engine): Promise<Training> {
-  const { config, networks, state } = recipe;
+  const { config } = recipe;
   const program: TrainingProgram & { readonly graph?: Graph } =
     config.accumulate > 1 ? await recipe.accumulated(engine) : await plainProgram(engine, recipe);
   return {
@@ -57,22 +70,6 @@ export async function prepareTraining(recipe: Recipe, engine: Engine): Promise<T
     graph: program.graph,
     prepare: (arrays) => program.prepare?.(arrays),
     run: (arrays) => program.run(arrays),
-    initialState() {
-      const start = networks.init(config.seed);
-      const moments = adamWMoments(start, networks.groups);
-      const tensors = {
-        ...prefixed('student.', start),
-        ...prefixed('teacher.', start),
-        ...prefixed('adam.m.', moments),
-        ...prefixed('adam.v.', moments),
-      };
-      return Object.fromEntries(
-        Object.entries(state).map(([name, { shape }]) => [
-          name,
-          tensors[name]?.data ?? new Float32Array(sizeOf(shape)),
-        ]),
-      );
-    },
     dispose: () => program.dispose(),
   };
 }

@@ -1,3 +1,4 @@
+import { setImmediate as turnOfTheEventLoop } from 'node:timers/promises';
 import type { Engine } from '@selfsup/compile';
 import { compareParameters, readBadFiles, type DeferredTensor, type Run } from '@selfsup/checkpoint';
 import { SslError, type HostArrays, type HostTensor, type Specs } from '@selfsup/core';
@@ -9,7 +10,7 @@ import { checkRun } from './check-run.js';
 import { failedStep } from './failed-step.js';
 import { createLoader, type BadFile, type LoadedBatch } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
-import { prepareTraining } from './prepare.js';
+import { initialState, prepareTraining } from './prepare.js';
 import { isRunTooShort, openProbe, type Probe, type ProbeAccuracy, type ProbeData } from './probe.js';
 import type { RunLength } from './schedules.js';
 
@@ -149,10 +150,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       options.onBadFile?.(file);
     },
   });
-  const training = await prepareTraining(recipe, engine).catch(async (problem: unknown) => {
+  const preparing = prepareTraining(recipe, engine).catch(async (problem: unknown) => {
     await loader.close();
     throw problem;
   });
+  preparing.catch(() => undefined); // awaited below
+  // Drawn while the engine's compiler is at work on other threads.
+  await turnOfTheEventLoop();
+  let drawn = startStep > 0 ? undefined : initialState(recipe);
+  const training = await preparing;
   let probe: Probe | undefined;
   let probeSeconds = 0;
   const timed = async <T>(work: Promise<T>): Promise<T> => {
@@ -184,10 +190,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     await store.load({ ...options.frozen });
     await store.load(
-      startStep > 0 && run !== undefined
-        ? await storedState(run, state)
-        : { ...training.initialState(), ...options.initial },
+      startStep > 0 && run !== undefined ? await storedState(run, state) : { ...drawn, ...options.initial },
     );
+    drawn = undefined; // not kept while training
     if (options.probe !== undefined && isRunTooShort(recipe, options.probe, length.totalSteps)) {
       onNote(
         `no probe: it would take more than 3 % of ${length.totalSteps} steps (--probe-every ${length.totalSteps}: at the end)`,

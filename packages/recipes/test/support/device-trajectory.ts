@@ -1,6 +1,13 @@
 import { type XlaOptions, xlaEngine } from '@selfsup/engine-xla';
 import { type HostArrays, Rng } from '@selfsup/core';
-import { type Overrides, prepareTraining, type Recipe, recipeOf, resolveConfig } from '../../src/index.js';
+import {
+  type Overrides,
+  initialState,
+  prepareTraining,
+  type Recipe,
+  recipeOf,
+  resolveConfig,
+} from '../../src/index.js';
 
 const IMAGES = 16;
 const WARMUP_STEPS = 5;
@@ -77,7 +84,7 @@ export async function deviceTrajectory(
   const engine = await xlaEngine({ plugin, ...devices });
   try {
     const training = await prepareTraining(made, engine);
-    const start = training.initialState();
+    const start = initialState(made);
     await training.store.load(start);
     const schedule = made.schedule({ totalSteps: 2 * STEPS, warmupSteps: WARMUP_STEPS, stepsPerEpoch: 10 });
     const losses: number[] = [];

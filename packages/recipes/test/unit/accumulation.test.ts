@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import {
   FINITE,
   type Overrides,
+  initialState,
   prepareTraining,
   recipeOf,
   type RecipeConfig,
@@ -59,7 +60,7 @@ async function outcome(make: () => Promise<Engine>, config: RecipeConfig): Promi
   const training = await prepareTraining(recipe, watched);
   // A teacher of its own, so that student and teacher are told apart.
   const teacher = Object.entries(recipe.networks.init(9)).map(([name, { data }]) => [`teacher.${name}`, data] as const);
-  await training.store.load({ ...training.initialState(), ...Object.fromEntries(teacher) });
+  await training.store.load({ ...initialState(recipe), ...Object.fromEntries(teacher) });
   await training.run(syntheticBatch(recipe, 3));
   const metrics = await training.run(syntheticBatch(recipe, 4));
   const state = await training.store.read([
@@ -132,7 +133,7 @@ it.each([
   const own = await onnxruntimeEngine();
   const recipe = recipeOf(configOf(name, { accumulate }));
   const training = await prepareTraining(recipe, own);
-  const start = training.initialState();
+  const start = initialState(recipe);
   const [weight] = Object.keys(start);
   const batch = syntheticBatch(recipe, 3);
   await training.store.load(start);

@@ -10,6 +10,7 @@ import {
   type DistillConfig,
   loadBackbone,
   type Overrides,
+  initialState,
   prepareTraining,
   recipeOf,
   resolveConfig,
@@ -151,7 +152,7 @@ describe.each(Object.entries(ENGINES))('distillation on %s', (_, makeEngine) => 
     const recipe = recipeOf(config);
     const training = await prepareTraining(recipe, engine);
     const same = Object.entries(frozen).map(([name, data]) => [name.replace('frozen.', 'student.'), data]);
-    await training.store.load({ ...training.initialState(), ...(Object.fromEntries(same) as HostArrays), ...frozen });
+    await training.store.load({ ...initialState(recipe), ...(Object.fromEntries(same) as HostArrays), ...frozen });
     const { loss, clsCosine, patchCosine } = await training.run(syntheticBatch(recipe, 0));
     expect([loss[0], clsCosine[0], patchCosine[0]]).toBeAllclose([0, 1, 1], { atol: 1e-5 });
     await training.dispose();
@@ -171,7 +172,7 @@ describe.each(Object.entries(ENGINES))('distillation on %s', (_, makeEngine) => 
     for (const accumulate of [1, 2, 6]) {
       const recipe = recipeOf({ ...whole, accumulate });
       const training = await prepareTraining(recipe, engine);
-      await training.store.load({ ...training.initialState(), ...frozen });
+      await training.store.load({ ...initialState(recipe), ...frozen });
       const metrics = await training.run(syntheticBatch(recipe, 5));
       found.push({ metrics, weights: await training.store.read(['adam.m.']) });
       await training.dispose();
@@ -199,6 +200,7 @@ describe('a distillation run', () => {
       dataset,
       engine,
       run,
+      keep: [''],
       frozen,
       workers: 0,
       onRecord: ({ loss, parts }) => {

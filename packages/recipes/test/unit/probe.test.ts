@@ -12,6 +12,7 @@ import {
   type LogRecord,
   openProbe,
   type Overrides,
+  initialState,
   prepareTraining,
   probeInterval,
   recipeOf,
@@ -115,7 +116,7 @@ describe('the probe', () => {
     const training = await prepareTraining(recipe, engine);
     // Other weights than the student's, so that a mix-up would be seen.
     const teacher = Object.entries(recipe.networks.init(7)).map(([name, { data }]) => [`teacher.${name}`, data]);
-    await training.store.load({ ...training.initialState(), ...Object.fromEntries(teacher) });
+    await training.store.load({ ...initialState(recipe), ...Object.fromEntries(teacher) });
     const probe = await openProbe(engine, training.store, recipe, pictures);
     const measured = await probe?.measure();
     expect(probe?.images).toEqual({ train: 30, test: 12 });

@@ -1,5 +1,12 @@
 import { estimateFlops } from '@selfsup/compile';
-import { parseAssignment, prepareTraining, recipeOf, resolveConfig, syntheticBatch } from '@selfsup/recipes';
+import {
+  parseAssignment,
+  initialState,
+  prepareTraining,
+  recipeOf,
+  resolveConfig,
+  syntheticBatch,
+} from '@selfsup/recipes';
 import { chooseEngine, type EngineChoice } from '../engines.js';
 import type { Output } from '../terminal/output.js';
 import { createProgress } from '../terminal/progress.js';
@@ -34,7 +41,7 @@ export async function benchStep(flags: BenchStepFlags, output: Output): Promise<
   try {
     const recipe = recipeOf(config);
     const training = await prepareTraining(recipe, engine);
-    await training.store.load(training.initialState());
+    await training.store.load(initialState(recipe));
     const seconds: number[] = [];
     let firstStepSeconds = 0;
     for (let step = 0; step <= flags.steps; step++) {

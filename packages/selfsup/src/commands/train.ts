@@ -191,7 +191,8 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
     if (short !== undefined) output.note(short);
     output.note(`  ${'engine'.padEnd(14)}${engineText(engine)}`);
     if (typeof probe === 'string') output.note(probe);
-    output.note('compiling the step');
+    output.note(`compiling the step${engine.name === 'xla' ? ' (up to a minute)' : ''}`);
+    const compilingSince = performance.now();
     const opened = run;
     let progress: Progress | undefined;
     const result = await withInterrupt(output, (signal) =>
@@ -206,6 +207,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
         ...(typeof probe === 'string' ? {} : { probe }),
         workers: flags.workers ?? defaultWorkers(),
         onStart: ({ totalSteps, startStep }) => {
+          output.note(`  ready after ${((performance.now() - compilingSince) / 1000).toFixed(1)} s`);
           progress = createProgress({ label: 'step', total: totalSteps, start: startStep });
         },
         onStep: (step, loss) => progress?.update(step, `loss ${loss.toFixed(4)}`),
