@@ -131,7 +131,7 @@ export function buildProgram(): Command {
     .argument('<recipe>', 'simdino, dino, simdinov2, dinov2, or distill (from a frozen --teacher)')
     .description('train a backbone on a folder of images')
     .option('--preset <name>', 'named settings to start from; see below')
-    .option('--out <dir>', 'run directory', 'runs/latest')
+    .option('--out <dir>', 'run directory; runs/RECIPE, or the next free number, by default')
     .option('--init <path>', 'weights to start from: run directory, checkpoint directory or .safetensors file')
     .addOption(
       new Option('--init-part <part>', 'what to take of --init').choices(['backbone', 'all']).default('backbone'),

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openRun, type Run } from '@selfsup/checkpoint';
@@ -18,10 +17,11 @@ import { withInterrupt } from './interrupt.js';
 import { knnOfFeatures, splitFeatures, type FeaturesOfSplits } from './knn.js';
 import { peakMemoryBytes } from './peak-memory.js';
 import { storedRun } from './resumed-run.js';
+import { runFolder } from './run-folder.js';
 import { defaultWorkers } from './train.js';
 
 export interface DemoFlags extends EngineChoice {
-  /** Folder of the run; the first free one by default. */
+  /** Folder of the run; see {@link runFolder}. */
   readonly out?: string;
   readonly resume?: boolean;
   readonly steps?: number;
@@ -82,18 +82,11 @@ async function neighbourRows(
   );
 }
 
-/** A folder that is not there yet: the demo is run more than once. */
-function freeFolder(path: string): string {
-  let free = path;
-  for (let n = 2; existsSync(free); n++) free = `${path}-${n}`;
-  return free;
-}
-
 /** `selfsup demo`: the whole story on pictures that come along, in a few minutes. */
 export async function demo(flags: DemoFlags, output: Output): Promise<void> {
   const began = performance.now();
   const resuming = flags.resume === true;
-  const out = flags.out ?? (resuming ? DEFAULT_OUT : freeFolder(DEFAULT_OUT));
+  const out = flags.out ?? runFolder(DEFAULT_OUT, resuming);
   const resumed = resuming ? await storedRun(out, RECIPE, PRESET) : undefined;
   const { config } = await configFromFlags({ ...flags, recipe: RECIPE, preset: PRESET }, resumed?.settings);
   const engine = await chooseEngine(flags);

@@ -26,13 +26,15 @@ import { createProgress, type Progress } from '../terminal/progress.js';
 import { configFromFlags, type ConfigFlags } from './config-flags.js';
 import { peakMemoryBytes } from './peak-memory.js';
 import { withInterrupt } from './interrupt.js';
+import { runFolder } from './run-folder.js';
 import { runFacts, runFactsText, shortRunNote } from './run-facts.js';
 import { settingChanges, storedData, storedInit, storedPrecision, storedRun, type StoredRun } from './resumed-run.js';
 
 export interface TrainFlags extends ConfigFlags, EngineChoice {
   /** Those of the run by default, where one is resumed. */
   readonly data?: string;
-  readonly out: string;
+  /** Folder of the run; see {@link runFolder}. */
+  readonly out?: string;
   readonly resume?: boolean;
   /** Weights to start from. */
   readonly init?: string;
@@ -111,7 +113,7 @@ function initOf(
 }
 
 /** The folder of pictures; a run to resume knows its own. */
-function dataOf({ data, out }: TrainFlags, resumed: StoredRun | undefined): string {
+function dataOf({ data }: TrainFlags, out: string, resumed: StoredRun | undefined): string {
   const found = data ?? storedData(resumed);
   if (found !== undefined) return found;
   throw new SslError('BAD_OPTION', {
@@ -138,9 +140,10 @@ function badFileNotes(output: Output, out: string): (file: { name: string; messa
 /** `selfsup train RECIPE`. */
 export async function train(asked: TrainFlags, output: Output): Promise<void> {
   const resuming = asked.resume === true;
-  const resumed = resuming ? await storedRun(asked.out, asked.recipe, asked.preset) : undefined;
+  const out = asked.out ?? runFolder(join('runs', asked.recipe), resuming);
+  const resumed = resuming ? await storedRun(out, asked.recipe, asked.preset) : undefined;
   const precision = asked.precision ?? storedPrecision(resumed);
-  const flags = { ...asked, precision, data: dataOf(asked, resumed) };
+  const flags = { ...asked, precision, data: dataOf(asked, out, resumed) };
   const { config: chosen, source } = await configFromFlags(flags, resumed?.settings);
   // What is wrong with a folder that holds no run to resume is said by openRun.
   const missing = resuming && resumed === undefined;
@@ -152,7 +155,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
   const length = missing ? runLength(config, dataset.size) : checkRun(config, dataset.size);
   const facts = runFacts(config, dataset.size, length);
   const probe = await probeData(flags.data, config, dataset);
-  if (resumed !== undefined && resumed.step > 0) checkStepsLeft(length, resumed.step, flags.out);
+  if (resumed !== undefined && resumed.step > 0) checkStepsLeft(length, resumed.step, out);
   const init = initOf(flags, resumed);
   const initial =
     init === undefined || (resumed?.step ?? 0) > 0
@@ -163,7 +166,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
   const engine = await chooseEngine(flags);
   let run: Run | undefined;
   try {
-    run = await openRun(flags.out, {
+    run = await openRun(out, {
       resume: resuming,
       ...(missing ? {} : { state: trainingStateSpecs(config) }),
       config: {
@@ -214,7 +217,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
         onRecord: (record) =>
           progress?.update(record.step, `loss ${record.loss.toFixed(4)} ${record.imagesPerSecond.toFixed(1)} images/s`),
         onNote: (text) => output.note(text),
-        onBadFile: badFileNotes(output, flags.out),
+        onBadFile: badFileNotes(output, out),
       }).finally(() => progress?.finish()),
     );
     output.result(
@@ -230,11 +233,11 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
         ...result.accuracy,
         probeSeconds: result.probeSeconds,
         peakMemoryBytes: peakMemoryBytes(),
-        out: flags.out,
+        out: out,
       },
-      `trained ${result.steps} steps, loss ${result.loss.toFixed(4)}, ${result.secondsPerStep.toFixed(3)} s a step, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB; saved in ${flags.out}\n` +
+      `trained ${result.steps} steps, loss ${result.loss.toFixed(4)}, ${result.secondsPerStep.toFixed(3)} s a step, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB; saved in ${out}\n` +
         accuracyLine(result.accuracy) +
-        `next: ${dataset.classes === undefined ? '' : `selfsup eval knn --checkpoint ${quoted(flags.out)} --data ${quoted(flags.data)}, or `}selfsup report ${quoted(flags.out)}`,
+        `next: ${dataset.classes === undefined ? '' : `selfsup eval knn --checkpoint ${quoted(out)} --data ${quoted(flags.data)}, or `}selfsup report ${quoted(out)}`,
     );
   } finally {
     await run?.close();
