@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { axisOver, stepAxis, tickLabels, type Axis } from '../../packages/selfsup/src/report/chart/scale.js';
 import { LIGHT } from '../../packages/selfsup/src/report/chart/style.js';
-import { RECIPES, SIDES, STEPS, type Side } from './plan.js';
+import { LONG_STEPS, RECIPES, SIDES, STEPS, type Side } from './plan.js';
 import { readTable } from './results.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -25,10 +25,10 @@ interface Point {
 type Rows = readonly Readonly<Record<string, string>>[];
 
 /** Of finished runs: a mean over other seeds at every step would bend the curve. */
-function curveOf(rows: Rows, side: Side, recipe: string): Point[] {
+function curveOf(rows: Rows, side: Side, recipe: string, length: number): Point[] {
   const runs = rows.filter(
     (row) =>
-      row['side'] === side && row['recipe'] === recipe && row['variant'] === 'base' && row['steps'] === String(STEPS),
+      row['side'] === side && row['recipe'] === recipe && row['variant'] === 'base' && row['steps'] === String(length),
   );
   const finished = new Set(runs.filter((row) => row['step'] === row['steps']).map((row) => row['seed']));
   const wanted = runs.filter((row) => finished.has(row['seed']));
@@ -88,16 +88,28 @@ function panel(title: string, curves: Readonly<Record<Side, Point[]>>, steps: Ax
 }
 
 const rows = readTable(here('../results/learning.csv'));
-const methods = RECIPES.map((recipe) => ({
-  recipe,
-  curves: Object.fromEntries(SIDES.map((side) => [side, curveOf(rows, side, recipe)])) as Record<Side, Point[]>,
-})).filter(({ curves }) => SIDES.some((side) => curves[side].length > 0));
-const points = methods.flatMap(({ curves }) => SIDES.flatMap((side) => curves[side]));
-const steps = stepAxis(
-  [...new Set(points.map(({ step }) => step))].sort((a, b) => a - b),
-  4,
-);
-const values = axisOver(points.flatMap(({ low, high }) => [low, high]));
+const methods = [STEPS, LONG_STEPS]
+  .flatMap((length) => RECIPES.map((recipe) => ({ length, recipe })))
+  .map(({ length, recipe }) => ({
+    length,
+    recipe,
+    curves: Object.fromEntries(SIDES.map((side) => [side, curveOf(rows, side, recipe, length)])) as Record<
+      Side,
+      Point[]
+    >,
+  }))
+  .filter(({ curves }) => SIDES.some((side) => curves[side].length > 0));
+const pointsOf = (shown: typeof methods): Point[] =>
+  shown.flatMap(({ curves }) => SIDES.flatMap((side) => curves[side]));
+/** Steps of the runs of a length. */
+const stepsOf = (length: number): Axis =>
+  stepAxis(
+    [...new Set(pointsOf(methods.filter((one) => one.length === length)).map(({ step }) => step))].sort(
+      (a, b) => a - b,
+    ),
+    4,
+  );
+const values = axisOver(pointsOf(methods).flatMap(({ low, high }) => [low, high]));
 const titles: Readonly<Record<string, string>> = {
   simdino: 'SimDINO',
   dino: 'DINO',
@@ -105,8 +117,8 @@ const titles: Readonly<Record<string, string>> = {
   dinov2: 'DINOv2',
 };
 const panels = methods.map(
-  ({ recipe, curves }, i) =>
-    `<g transform="translate(${(i % 2) * PANEL.width} ${Math.floor(i / 2) * PANEL.height})">${panel(titles[recipe], curves, steps, values)}</g>`,
+  ({ length, recipe, curves }, i) =>
+    `<g transform="translate(${(i % 2) * PANEL.width} ${Math.floor(i / 2) * PANEL.height})">${panel(`${titles[recipe]}, ${length.toLocaleString('en')} steps`, curves, stepsOf(length), values)}</g>`,
 );
 const [width, height] = [2 * PANEL.width, Math.ceil(methods.length / 2) * PANEL.height + 26];
 const legend = SIDES.map(

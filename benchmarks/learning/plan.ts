@@ -15,8 +15,9 @@ export interface PlannedRun {
   readonly config: RecipeConfig;
 }
 
-/** Length of the compared runs; the part `long` has runs of five times that. */
+/** Length of the compared runs, and of those of the part `long`. */
 export const STEPS = Number(process.env['STEPS'] ?? 400);
+export const LONG_STEPS = 5 * STEPS;
 /** Steps between evaluations. */
 export const EVALUATE_EVERY = Math.max(1, Math.floor(STEPS / 8));
 export const NEIGHBOURS = 20;
@@ -107,7 +108,7 @@ export function planOf(part: Part): PlannedRun[][] {
         inPairs(Object.keys(variants).map((variant) => run('ours', recipe, 0, variant))),
       );
     case 'long':
-      return [bothSides('simdino', 0, 5 * STEPS), bothSides('dino', 0, 5 * STEPS)];
+      return [bothSides('simdino', 0, LONG_STEPS), bothSides('dino', 0, LONG_STEPS)];
     default:
       return [];
   }
