@@ -40,7 +40,7 @@ for (const tensors of [1, TENSORS]) {
   rounds[`ours ${tensors}`] = timed(() => executable.run({ x: Float32Array.of(1) }));
 }
 
-const { code } = await runCommand({ program: python, args: ['-c', 'import jax'] });
+const { code } = await runCommand({ program: python, args: ['-c', 'import jax'] }).catch(() => ({ code: 1 }));
 const peers: BenchWorker[] = [];
 let jax: string | undefined;
 if (code === 0) {

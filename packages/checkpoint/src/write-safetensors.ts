@@ -20,6 +20,23 @@ export type WritableTensors = Readonly<Record<string, HostTensor | StoredTensor 
 
 const isDeferred = (tensor: HostTensor | StoredTensor | DeferredTensor): tensor is DeferredTensor => 'read' in tensor;
 
+/** Its array, read now. */
+async function fetched(name: string, tensor: DeferredTensor): Promise<HostTensor> {
+  try {
+    return { ...tensor, data: await tensor.read() };
+  } catch (cause) {
+    if (SslError.is(cause)) throw cause;
+    throw new SslError('ENGINE_FAILED', {
+      where: 'checkpoint.writeSafetensors',
+      expected: `to read "${name}" from where it is kept`,
+      got: cause instanceof Error ? cause.message : String(cause),
+      fix: 'nothing was written over; look at the engine that keeps it',
+      details: { name },
+      cause,
+    });
+  }
+}
+
 /** The tensor in the words of a file, its array checked. */
 function checked(name: string, tensor: HostTensor | StoredTensor): StoredTensor {
   const stored = toStored(tensor);
@@ -84,7 +101,7 @@ export interface WrittenFile {
  *
  * @param metadata - texts for the `__metadata__` field
  * @throws SslError `SHAPE_MISMATCH` for an array of another kind or length than its dtype and shape; `WRITE_FAILED` where
- *   the file cannot be written; whatever a deferred tensor throws
+ *   the file cannot be written; the SslError of a deferred tensor, `ENGINE_FAILED` for any other error of its
  *
  * @example
  * await writeSafetensors('w.safetensors', { w: { shape: [2], dtype: 'f32', data: new Float32Array(2) } });
@@ -110,7 +127,7 @@ export async function writeSafetensors(
       await write(header.bytes);
       for (const name of header.names) {
         const tensor = tensors[name];
-        await write(bytesOf(name, isDeferred(tensor) ? { ...tensor, data: await tensor.read() } : tensor));
+        await write(bytesOf(name, isDeferred(tensor) ? await fetched(name, tensor) : tensor));
       }
     });
   } catch (cause) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,10 @@ import { encodeCompileOptions, type CompileSettings } from './pjrt/compile-optio
 const MARK = Buffer.from('selfsup-xla-1\n');
 const HASH_BYTES = 32;
 const SUFFIX = '.xla';
+/** Programs, and those being written, which end in the number of a process. */
+const OURS = /\.xla(\.\d+)?$/;
+/** An hour: nobody takes that long to write a file. */
+const UNFINISHED_MS = 3_600_000;
 /** Programs that were not used for longest go when all together are larger: some fifty steps of a ViT-S. */
 const MAX_BYTES = 2 ** 31;
 
@@ -66,6 +70,8 @@ export class ProgramCache {
   /** The compiled program; undefined when there is none, or a damaged one. */
   async find(key: string): Promise<Uint8Array | undefined> {
     const path = this.#path(key);
+    // At once, so that compiling begins before whatever else waits for its turn.
+    if (!existsSync(path)) return undefined;
     const file = await readFile(path).catch(() => undefined);
     if (file === undefined || !file.subarray(0, MARK.length).equals(MARK)) return undefined;
     const start = MARK.length + HASH_BYTES;
@@ -90,17 +96,21 @@ export class ProgramCache {
     }
   }
 
-  /** Removes what was not used for longest until the rest is small enough; the newest stays whatever its size. */
+  /**
+   * Removes what was not used for longest until the rest is small enough (the newest stays whatever its size), and what
+   * processes that were killed have left unfinished.
+   */
   async #prune(): Promise<void> {
-    const paths = (await readdir(this.#folder))
-      .filter((name) => name.endsWith(SUFFIX))
-      .map((n) => join(this.#folder, n));
-    const files = await Promise.all(paths.map(async (path) => ({ path, ...(await fileOf(path)) })));
+    const names = await readdir(this.#folder);
+    const all = names.filter((name) => OURS.test(name)).map((name) => join(this.#folder, name));
+    const files = await Promise.all(all.map(async (path) => ({ path, ...(await fileOf(path)) })));
     files.sort((a, b) => b.usedMs - a.usedMs);
-    let bytes = 0;
-    for (const [i, file] of files.entries()) {
-      bytes += file.bytes;
-      if (i > 0 && bytes > this.#maxBytes) await rm(file.path, { force: true });
+    let [whole, bytes] = [0, 0];
+    for (const file of files) {
+      const unfinished = !file.path.endsWith(SUFFIX);
+      if (!unfinished) bytes += file.bytes;
+      const superfluous = unfinished ? Date.now() - file.usedMs > UNFINISHED_MS : whole++ > 0 && bytes > this.#maxBytes;
+      if (superfluous) await rm(file.path, { force: true });
     }
   }
 

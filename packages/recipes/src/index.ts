@@ -98,5 +98,11 @@ export {
 export { loadBackbone, type LoadedBackbone, type LoadBackboneOptions } from './evaluation/load-backbone.js';
 export { fixedSelection, subsetOf } from './evaluation/dataset-subset.js';
 export { openProbe, probeInterval, type Probe, type ProbeAccuracy, type ProbeData } from './training/probe.js';
-export { initialState, prepareTraining, syntheticBatch, trainingStateSpecs, type Training } from './training/prepare.js';
+export {
+  initialState,
+  prepareTraining,
+  syntheticBatch,
+  trainingStateSpecs,
+  type Training,
+} from './training/prepare.js';
 export { adamWTraining, type AdamWTraining } from './training/adamw-training.js';

@@ -195,7 +195,7 @@ export class OrtExecutable implements Executable {
     const failed = ends.find((end) => end.status === 'rejected');
     if (failed === undefined) return new OrtExecutable(memory, sessions, options);
     for (const session of sessions) await session?.dispose();
-    throw failed.reason;
+    throw failed.reason as Error;
   }
 
   async run(batch: Readonly<HostArrays>): Promise<HostArrays> {

@@ -80,7 +80,13 @@ export class NativeRuntime implements Runtime {
   ): Promise<Session> {
     this.#api.acquireArena();
     try {
-      return new NativeSession(this.#api, await openSession(this.#api, model, options), inputs, outputs);
+      const session = await openSession(this.#api, model, options);
+      try {
+        return new NativeSession(this.#api, session, inputs, outputs);
+      } catch (problem) {
+        this.#api.release('ReleaseSession', session);
+        throw problem;
+      }
     } catch (problem) {
       this.#api.releaseArena();
       throw problem;
@@ -105,7 +111,7 @@ class NativeSession implements Session {
       for (const input of inputs) api.call('BindInput', this.#binding, input.name, this.#value(input));
       for (const output of outputs) api.call('BindOutput', this.#binding, output.name, this.#value(output));
     } catch (problem) {
-      this.#release();
+      this.#unbind();
       throw problem;
     }
   }
@@ -118,16 +124,16 @@ class NativeSession implements Session {
   dispose(): Promise<void> {
     if (!this.#disposed) {
       this.#disposed = true;
-      this.#release();
+      this.#unbind();
+      this.#api.release('ReleaseSession', this.#session);
       this.#api.releaseArena();
     }
     return Promise.resolve();
   }
 
-  #release(): void {
+  #unbind(): void {
     this.#api.release('ReleaseIoBinding', this.#binding);
     for (const value of this.#values) this.#api.release('ReleaseValue', value);
-    this.#api.release('ReleaseSession', this.#session);
     this.#memory.length = 0;
   }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -33,6 +33,20 @@ describe('a folder of compiled programs', () => {
     expect(await cache.find('a')).toBeDefined();
     await cache.keep('d', bytes(4));
     expect(readdirSync(folder).sort()).toEqual(['a.xla', 'c.xla', 'd.xla']);
+  });
+
+  test('what a killed process left unfinished goes, not what is being written', async () => {
+    for (const [name, minutes] of [
+      ['a.xla.12', 90],
+      ['b.xla.13', 1],
+      ['notes.txt', 90],
+    ] as const) {
+      writeFileSync(join(folder, name), bytes(0));
+      const then = new Date(Date.now() - minutes * 60_000);
+      utimesSync(join(folder, name), then, then);
+    }
+    await new ProgramCache(folder).keep('c', bytes(1));
+    expect(readdirSync(folder).sort()).toEqual(['b.xla.13', 'c.xla', 'notes.txt']);
   });
 
   test('a program larger than the folder may be is kept alone', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate as turnOfTheEventLoop } from 'node:timers/promises';
 import { compileStep, type Engine, type Graph, type StateStore } from '@selfsup/compile';
 import { hostArray, Rng, sizeOf, type HostArrays, type Specs } from '@selfsup/core';
 import { adamWMoments } from '@selfsup/optim';
@@ -72,6 +73,31 @@ export async function prepareTraining(recipe: Recipe, engine: Engine): Promise<T
     run: (arrays) => program.run(arrays),
     dispose: () => program.dispose(),
   };
+}
+
+/**
+ * Compiles the step, and draws the weights of a new run meanwhile: the engine's compiler is at work on other threads.
+ * Where one of the two fails nothing is left of the other.
+ *
+ * @throws SslError of the parts and of the engine
+ */
+export async function prepareAndDraw(
+  recipe: Recipe,
+  engine: Engine,
+  isNew: boolean,
+): Promise<{ readonly training: Training; drawn: HostArrays | undefined }> {
+  const draw = async (): Promise<HostArrays> => {
+    await turnOfTheEventLoop();
+    return initialState(recipe);
+  };
+  const [training, drawn] = await Promise.allSettled([
+    prepareTraining(recipe, engine),
+    isNew ? draw() : Promise.resolve(undefined),
+  ]);
+  if (training.status === 'rejected') throw training.reason as Error;
+  if (drawn.status === 'fulfilled') return { training: training.value, drawn: drawn.value };
+  await training.value.dispose();
+  throw drawn.reason as Error;
 }
 
 /** A batch of noise, masks and everything scheduled as in training: what a step costs does not depend on the pictures. */

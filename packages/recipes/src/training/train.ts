@@ -1,4 +1,3 @@
-import { setImmediate as turnOfTheEventLoop } from 'node:timers/promises';
 import type { Engine } from '@selfsup/compile';
 import { compareParameters, readBadFiles, type DeferredTensor, type Run } from '@selfsup/checkpoint';
 import { SslError, type HostArrays, type HostTensor, type Specs } from '@selfsup/core';
@@ -10,7 +9,7 @@ import { checkRun } from './check-run.js';
 import { failedStep } from './failed-step.js';
 import { createLoader, type BadFile, type LoadedBatch } from './loader.js';
 import { collapseAlarm, collapseWarning, featureReport } from './monitor.js';
-import { initialState, prepareTraining } from './prepare.js';
+import { prepareAndDraw } from './prepare.js';
 import { isRunTooShort, openProbe, type Probe, type ProbeAccuracy, type ProbeData } from './probe.js';
 import type { RunLength } from './schedules.js';
 
@@ -150,15 +149,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       options.onBadFile?.(file);
     },
   });
-  const preparing = prepareTraining(recipe, engine).catch(async (problem: unknown) => {
+  const prepared = await prepareAndDraw(recipe, engine, startStep === 0).catch(async (problem: unknown) => {
     await loader.close();
     throw problem;
   });
-  preparing.catch(() => undefined); // awaited below
-  // Drawn while the engine's compiler is at work on other threads.
-  await turnOfTheEventLoop();
-  let drawn = startStep > 0 ? undefined : initialState(recipe);
-  const training = await preparing;
+  const { training } = prepared;
   let probe: Probe | undefined;
   let probeSeconds = 0;
   const timed = async <T>(work: Promise<T>): Promise<T> => {
@@ -177,9 +172,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     ]),
   );
   const kept = async (prefixes: readonly string[]): Promise<Record<string, HostTensor>> => {
-    const names = Object.keys(state).filter((name) => prefixes.some((prefix) => name.startsWith(prefix)));
-    const arrays = names.length === 0 ? {} : await store.read(prefixes);
-    return Object.fromEntries(names.map((name) => [name, { ...state[name], data: arrays[name] }]));
+    const tensors: Record<string, HostTensor> = {};
+    for (const [name, spec] of Object.entries(state)) {
+      if (prefixes.some((prefix) => name.startsWith(prefix)))
+        tensors[name] = { ...spec, data: await stored[name].read() };
+    }
+    return tensors;
   };
   let savedStep = startStep;
   const save = async (step: number): Promise<void> => {
@@ -190,9 +188,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     await store.load({ ...options.frozen });
     await store.load(
-      startStep > 0 && run !== undefined ? await storedState(run, state) : { ...drawn, ...options.initial },
+      startStep > 0 && run !== undefined ? await storedState(run, state) : { ...prepared.drawn, ...options.initial },
     );
-    drawn = undefined; // not kept while training
+    prepared.drawn = undefined; // not kept while training
     if (options.probe !== undefined && isRunTooShort(recipe, options.probe, length.totalSteps)) {
       onNote(
         `no probe: it would take more than 3 % of ${length.totalSteps} steps (--probe-every ${length.totalSteps}: at the end)`,

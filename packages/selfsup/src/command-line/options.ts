@@ -112,7 +112,7 @@ export function runOptions(command: Command, unless?: string): Command {
       )
       .option('--accumulate <k>', 'compute a step in this many parts, exactly, to save memory', whole('accumulate'))
       .option('--seed <n>', 'seed of everything random; 0 by default', whole('seed', 0))
-      .option('--resume', 'go on from the last checkpoint of --out')
+      .option('--resume', 'go on from the last checkpoint of --out; without it, of the newest default folder')
       .option('--config <file>', 'JSON file with settings, such as the config.json of a run')
       .option('--set <key=json>', 'one setting, e.g. loss.codingRateEps=0.1; may be repeated', collect)
       .option(

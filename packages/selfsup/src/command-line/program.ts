@@ -186,7 +186,7 @@ export function buildProgram(): Command {
     .command('demo')
     .description('train on emoji in a few minutes and see the difference')
     .option('--out <dir>', 'where the pictures and the run go; runs/demo, or the next free number, by default')
-    .option('--resume', 'go on from the last checkpoint of --out')
+    .option('--resume', 'go on from the last checkpoint of --out; without it, of the newest default folder')
     .option('--steps <n>', 'total number of steps; 340 by default', whole('steps'))
     .option('--seed <n>', 'seed of everything random; 0 by default', whole('seed', 0));
   action(engineOptions(demo), async () => (await import('../commands/demo.js')).demo);

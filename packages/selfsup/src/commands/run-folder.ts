@@ -1,12 +1,25 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+/** The numbers of the folders `path` (1), `path-2` (2), `path-3` (3), ... that are there. */
+function numbersAt(path: string): number[] {
+  const parent = dirname(path);
+  const name = basename(path);
+  if (!existsSync(parent)) return [];
+  return readdirSync(parent).flatMap((found) => {
+    if (found === name) return [1];
+    const number = found.startsWith(`${name}-`) ? found.slice(name.length + 1) : '';
+    return /^[1-9]\d*$/.test(number) && number !== '1' ? [Number(number)] : [];
+  });
+}
 
 /**
- * The folder of a run that was given none: `path`, `path-2`, `path-3`, ...; a new run takes the first that is not there,
- * a resumed one the last that is (`path` itself where none is, so that the error names it).
+ * The folder of a run that was given none: `path`, `path-2`, `path-3`, ... A new run gets the number after the highest
+ * that is there, a resumed one the highest that holds a run (`path` itself where none does, so that the error names it).
  */
 export function runFolder(path: string, resuming: boolean): string {
-  const numbered = (n: number): string => (n === 1 ? path : `${path}-${n}`);
-  let free = 1;
-  while (existsSync(numbered(free))) free++;
-  return numbered(resuming ? Math.max(1, free - 1) : free);
+  const numbered = (n: number): string => (n <= 1 ? path : `${path}-${n}`);
+  const there = numbersAt(path);
+  if (!resuming) return numbered(Math.max(0, ...there) + 1);
+  return numbered(Math.max(1, ...there.filter((n) => existsSync(join(numbered(n), 'config.json')))));
 }

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { openRun, type Run } from '@selfsup/checkpoint';
 import type { Engine } from '@selfsup/compile';
-import { SslError } from '@selfsup/core';
+import { pickNamed, SslError } from '@selfsup/core';
 import { openDataset, type Dataset } from '@selfsup/datasets';
 import {
   checkRun,
@@ -9,6 +9,7 @@ import {
   type InitialPart,
   type ProbeAccuracy,
   type ProbeData,
+  RECIPES,
   recipeOf,
   type RunLength,
   runLength,
@@ -140,7 +141,8 @@ function badFileNotes(output: Output, out: string): (file: { name: string; messa
 /** `selfsup train RECIPE`. */
 export async function train(asked: TrainFlags, output: Output): Promise<void> {
   const resuming = asked.resume === true;
-  const out = asked.out ?? runFolder(join('runs', asked.recipe), resuming);
+  pickNamed('selfsup.train', 'a recipe', asked.recipe, RECIPES);
+  const out = asked.out ?? runFolder(`runs/${asked.recipe}`, resuming);
   const resumed = resuming ? await storedRun(out, asked.recipe, asked.preset) : undefined;
   const precision = asked.precision ?? storedPrecision(resumed);
   const flags = { ...asked, precision, data: dataOf(asked, out, resumed) };
@@ -194,7 +196,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
     if (short !== undefined) output.note(short);
     output.note(`  ${'engine'.padEnd(14)}${engineText(engine)}`);
     if (typeof probe === 'string') output.note(probe);
-    output.note(`compiling the step${engine.name === 'xla' ? ' (up to a minute)' : ''}`);
+    output.note(`compiling the step${engine.name === 'xla' ? ' (can take minutes the first time)' : ''}`);
     const compilingSince = performance.now();
     const opened = run;
     let progress: Progress | undefined;
@@ -233,7 +235,7 @@ export async function train(asked: TrainFlags, output: Output): Promise<void> {
         ...result.accuracy,
         probeSeconds: result.probeSeconds,
         peakMemoryBytes: peakMemoryBytes(),
-        out: out,
+        out,
       },
       `trained ${result.steps} steps, loss ${result.loss.toFixed(4)}, ${result.secondsPerStep.toFixed(3)} s a step, ${(peakMemoryBytes() / 2 ** 20).toFixed(0)} MB; saved in ${out}\n` +
         accuracyLine(result.accuracy) +

@@ -25,6 +25,20 @@ async function copyOfRun(name: string): Promise<string> {
   return join(folder, name);
 }
 
+describe('a run without --out', () => {
+  it('gets a folder of its own, and is the one that goes on', async () => {
+    const home = await temporary();
+    const train = async (...flags: string[]): Promise<unknown> =>
+      lastJson(await selfsup(['train', 'simdino', ...flags, '--json'], home));
+    const anew = ['--data', data, ...TINY, '--steps', '1'];
+    expect(await train(...anew)).toMatchObject({ out: 'runs/simdino' });
+    expect(await train(...anew)).toMatchObject({ out: 'runs/simdino-2' });
+    expect(await train('--resume', '--steps', '2')).toMatchObject({ out: 'runs/simdino-2', steps: 2 });
+    const misspelt = await selfsup(['train', 'simdion', '--resume'], home);
+    expect(misspelt).toMatchObject({ code: 2, stderr: expect.stringMatching(/did you mean "simdino"/) });
+  });
+});
+
 describe('a resumed run', () => {
   it('keeps its settings, also beside a file of some others', async () => {
     const copy = await copyOfRun('kept');
