@@ -9,7 +9,7 @@ import { readTable } from './results.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const PANEL = { width: 360, height: 240, left: 44, right: 12, top: 44, bottom: 36 };
+const PANEL = { width: 360, height: 240, left: 44, right: 20, top: 44, bottom: 36 };
 const COLOURS: Readonly<Record<Side, string>> = { ours: LIGHT.series[0], reference: LIGHT.series[1] };
 const NAMES: Readonly<Record<Side, string>> = { ours: 'ours (onnxruntime)', reference: 'reference (PyTorch)' };
 
