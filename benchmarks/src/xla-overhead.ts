@@ -56,9 +56,10 @@ if (code === 0) {
 } else {
   process.stderr.write(`${python} has no JAX: nothing to compare with\n`);
 }
-const seconds = await interleave(rounds, ROUNDS, WARM_UP);
-await Promise.all(peers.map((peer) => peer.stop()));
-await engine.dispose();
+const seconds = await interleave(rounds, ROUNDS, WARM_UP).finally(async () => {
+  await Promise.all(peers.map((peer) => peer.stop()));
+  await engine.dispose();
+});
 const milliseconds = (name: string): string | undefined =>
   name in seconds ? (1000 * seconds[name].median).toFixed(3) : undefined;
 const row = {

@@ -1,12 +1,20 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
+/** Nothing where there is no such folder; what is wrong with it is said by whoever makes the run. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
 /** The numbers of the folders `path` (1), `path-2` (2), `path-3` (3), ... that are there. */
 function numbersAt(path: string): number[] {
   const parent = dirname(path);
   const name = basename(path);
-  if (!existsSync(parent)) return [];
-  return readdirSync(parent).flatMap((found) => {
+  return namesIn(parent).flatMap((found) => {
     if (found === name) return [1];
     const number = found.startsWith(`${name}-`) ? found.slice(name.length + 1) : '';
     return /^[1-9]\d*$/.test(number) && number !== '1' ? [Number(number)] : [];

@@ -42,6 +42,9 @@ test('empty folders and other names are passed over', () => {
   expect(runFolder(path, false)).toBe(`${path}-3`);
 });
 
-test('nothing is needed to be there', () => {
-  expect(runFolder(join(path, 'runs', 'simdino'), false)).toBe(join(path, 'runs', 'simdino'));
+test('nothing is needed to be there, and a file in the way is for others to refuse', () => {
+  writeFileSync(path, '');
+  expect(runFolder(join(path, 'simdino'), false)).toBe(join(path, 'simdino'));
+  expect(runFolder(join(path, 'simdino'), true)).toBe(join(path, 'simdino'));
+  expect(runFolder(join(path, '..', 'runs', 'simdino'), false)).toBe(join(path, '..', 'runs', 'simdino'));
 });
