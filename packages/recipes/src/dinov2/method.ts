@@ -10,7 +10,8 @@ import {
 } from '@selfsup/ema-distill';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DinoV2Config } from '../config/types.js';
-import { givenFactors, type MaskedMethod, type MaskedViews, type StudentOutputs } from '../second-generation/method.js';
+import { jointObjective, type JointTerm } from '../second-generation/joint-term.js';
+import { givenFactors, type MaskedMethod, type MaskedViews } from '../second-generation/method.js';
 
 const CLS_CENTER = 'center.cls';
 const PATCH_CENTER = 'center.patch';
@@ -45,14 +46,20 @@ export function dinov2Method({
             ...givenFactors('patches', batch),
           }),
         };
-  /** Sum over the two global views. */
-  const spreading = ({ tokens }: StudentOutputs): tf.Scalar => {
-    const [views, images, width] = tokens.shape;
-    const perView = Array.from({ length: views }, (_, g) =>
-      koleoLoss(tf.reshape(tf.slice(tokens, [g, 0, 0], [1, images, width]), [images, width]), { groups }),
-    );
-    return tf.addN(perView) as tf.Scalar;
+  /** KoLeo, summed over the two global views. */
+  const koleo: JointTerm = {
+    of: 'tokens',
+    parts: ['koleo'],
+    objective(tokens) {
+      const [views, images, width] = tokens.shape;
+      const perView = Array.from({ length: views }, (_, g) =>
+        koleoLoss(tf.reshape(tf.slice(tokens, [g, 0, 0], [1, images, width]), [images, width]), { groups }),
+      );
+      const sum = tf.addN(perView) as tf.Scalar;
+      return { loss: sum, parts: { koleo: sum } };
+    },
   };
+  const joint = koleoWeight === 0 ? undefined : koleo;
   return {
     state: centred
       ? {
@@ -62,8 +69,8 @@ export function dinov2Method({
       : {},
     batch: { teacherTemperature: { shape: [], dtype: 'f32' } },
     scalars: (step, { teacherTemperature }) => ({ teacherTemperature: Float32Array.of(teacherTemperature(step)) }),
-    learnsFrom: koleoWeight === 0 ? ['cls', 'patches'] : ['cls', 'patches', 'tokens'],
-    separable: koleoWeight === 0 ? 'images' : 'groups',
+    joint,
+    separable: joint === undefined ? 'images' : 'groups',
     jointTargets: !centred,
     terms: [],
     diagnosed: 'tokens',
@@ -78,11 +85,11 @@ export function dinov2Method({
         crops: 2 * student.cls.shape[1],
         studentTemperature,
       });
-      const koleo = koleoWeight === 0 ? undefined : spreading(student);
+      const spreading = joint && jointObjective(joint, views, batch);
       const terms = [
         tf.mul(image.loss, clsWeight),
         tf.mul(patch, patchWeight),
-        ...(koleo === undefined ? [] : [tf.mul(koleo, koleoWeight)]),
+        ...(spreading === undefined ? [] : [tf.mul(spreading.loss, koleoWeight)]),
       ];
       return {
         loss: tf.addN(terms) as tf.Scalar,
@@ -90,7 +97,7 @@ export function dinov2Method({
           clsLocal: image.local,
           clsGlobal: image.global,
           patch,
-          ...(koleo === undefined ? {} : { koleo }),
+          ...spreading?.parts,
           teacherEntropy: meanEntropy(targets.cls),
         },
       };

@@ -63,7 +63,7 @@ export function distillRecipe(config: DistillConfig): Recipe {
           state: { ...Object.fromEntries(students), ...frozen },
           batch,
           gradients: (given, arrays) => distillGradients(options, given, arrays),
-          arrays: (whole) => sliceCrops(config, Object.keys(batch), whole),
+          arrays: (whole) => ({ parts: sliceCrops(config, Object.keys(batch), whole) }),
         },
         update: {
           state,

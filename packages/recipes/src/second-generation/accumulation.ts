@@ -1,21 +1,22 @@
-import type { Engine } from '@selfsup/compile';
+import type { Engine, NamedTensors } from '@selfsup/compile';
 import { partConfig } from '../training/method.js';
 import { prefixed } from '../training/networks.js';
 import { CARRIED, partwiseProgram, pick } from '../training/partwise.js';
 import type { TrainingProgram } from '../training/program.js';
 import { networkStateSpecs } from '../training/update.js';
 import { updateOf } from './accumulated-update.js';
+import { jointTermStage } from './joint-parts.js';
 import { maskedMethodOf } from './methods.js';
+import type { TeacherOutputs } from './method.js';
 import { partArrays } from './parts.js';
 import { jointTargets, outputsFromFeatures } from './sinkhorn-parts.js';
 import { batchGradients, maskedViewSpecs, teacherOutputs, type MaskedDistillation } from './step.js';
-import { twoPassProgram } from './two-pass.js';
 
 /**
  * The step of DINOv2 or SimDINOv2 in `config.accumulate` parts, one after the other, with the numbers of the whole. Parts
- * of whole groups go forward and backward once; where Sinkhorn-Knopp has to see all teacher outputs first, see
- * {@link jointTargets}. Parts that cut groups take {@link twoPassProgram}. Subsets of stochastic depth are those of whole
- * groups in any case.
+ * go forward and backward once, after a look at what all of them have a say in: Sinkhorn-Knopp sees all teacher outputs
+ * ({@link jointTargets}); where parts cut groups, KoLeo or the coding rate sees all of a group ({@link jointTermStage}).
+ * Subsets of stochastic depth are those of whole groups in any case.
  *
  * @param pixels - `u8` for bytes, `f32` for crops that are normalised already
  */
@@ -26,12 +27,16 @@ export async function accumulatedMaskedProgram(
 ): Promise<TrainingProgram> {
   const { config, networks, method } = options;
   const ofPart = partConfig(config, method.separable);
-  if (ofPart === undefined) return twoPassProgram(engine, options, pixels);
-  const part = { config, networks, method: maskedMethodOf(ofPart) };
+  const part = { config, networks, method: ofPart === undefined ? method : maskedMethodOf(ofPart) };
   const views = maskedViewSpecs(options, config.batchSize / config.accumulate, pixels);
   const store = engine.createStore();
-  const joint = method.jointTargets ? await jointTargets(engine, store, options, views) : undefined;
-  const teacher = joint === undefined ? teacherOutputs : outputsFromFeatures;
+  const targets = method.jointTargets ? await jointTargets(engine, store, options, views) : undefined;
+  const term =
+    ofPart === undefined && method.joint !== undefined
+      ? await jointTermStage(engine, store, options, method.joint, views)
+      : undefined;
+  const teacherOf = (state: NamedTensors, batch: NamedTensors): TeacherOutputs =>
+    term?.teacher?.(batch) ?? (targets === undefined ? teacherOutputs : outputsFromFeatures)(part, state, batch);
   const readers = Object.entries(networkStateSpecs(config, networks)).filter(([name]) => !name.startsWith('adam.'));
   const program = await partwiseProgram(
     engine,
@@ -41,17 +46,18 @@ export async function accumulatedMaskedProgram(
       parts: config.accumulate,
       part: {
         state: { ...Object.fromEntries(readers), ...method.state },
-        batch: { ...views, ...method.batch, ...joint?.batch },
+        batch: { ...views, ...method.batch, ...targets?.batch, ...term?.batch },
         gradients(state, batch) {
-          const { gradients, metrics, means } = batchGradients(part, state, batch, teacher(part, state, batch));
+          const { gradients, metrics, means } = batchGradients(part, state, batch, teacherOf(state, batch));
           return {
             gradients,
             metrics: { ...metrics, ...(method.nextState === undefined ? {} : prefixed(CARRIED, means)) },
           };
         },
         async arrays(batch) {
-          const parts = partArrays(options, views, batch).map((own) => ({ ...own, ...pick(method.batch, batch) }));
-          return joint === undefined ? parts : joint.prepare(parts);
+          const own = partArrays(options, views, batch).map((arrays) => ({ ...arrays, ...pick(method.batch, batch) }));
+          const parts = targets === undefined ? own : await targets.prepare(own);
+          return term === undefined ? { parts } : term.prepare(parts);
         },
       },
       update: updateOf(options),
@@ -61,7 +67,8 @@ export async function accumulatedMaskedProgram(
   return {
     ...program,
     async dispose() {
-      await joint?.dispose();
+      await targets?.dispose();
+      await term?.dispose();
       await program.dispose();
     },
   };

@@ -5,6 +5,7 @@ import type { Dinov2Schedules } from '@selfsup/optim';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Objective, Separable } from '../training/method.js';
 import { under } from '../training/networks.js';
+import type { JointTerm } from './joint-term.js';
 
 /** What the student makes of a batch of n images. A type alias, so that it is a record of tensors for `tf.tidy`. */
 export type StudentOutputs = {
@@ -63,10 +64,11 @@ export interface MaskedMethod {
   readonly batch: Specs;
   /** Values of `batch` for a step, computed in float64 on the host. */
   scalars(step: number, schedules: Dinov2Schedules): HostArrays;
-  /** Student outputs the loss depends on. */
-  readonly learnsFrom: readonly (keyof StudentOutputs)[];
   /** Names of the parts whose gradients are weighed against each other in the log; none: nothing is weighed. */
   readonly terms: readonly string[];
+  /** The term that looks at whole groups; undefined where no term does. Everything else is a mean over images. */
+  readonly joint: JointTerm | undefined;
+  /** In a part of a step the joint term comes from the batch, see `jointObjective`. */
   objective(views: MaskedViews, state: NamedTensors, batch: NamedTensors): Objective;
   /** Extra state after a step. Left out: there is none. */
   nextState?(means: TeacherMeans, state: NamedTensors): NamedTensors;

@@ -1,3 +1,4 @@
+import type { VitApplyOptions } from '@selfsup/backbone-vit';
 import type { NamedTensors, Step } from '@selfsup/compile';
 import type { Specs } from '@selfsup/core';
 import { clipScalesPerModule } from '@selfsup/optim';
@@ -6,6 +7,7 @@ import type { SecondGenerationConfig } from '../config/types.js';
 import { normalizeCrops, pixelSpecs } from '../training/crops.js';
 import { under } from '../training/networks.js';
 import { networkStateSpecs, trainedNames, updateBatchSpecs, updateNetworks } from '../training/update.js';
+import { isTermKnown } from './joint-term.js';
 import { maskSpecs, takeMasked } from './masked-rows.js';
 import type { MaskedMethod, StudentOutputs, TeacherMeans, TeacherOutputs } from './method.js';
 import { applyHead, type MaskedNetworks } from './networks.js';
@@ -49,34 +51,71 @@ export function teacherOutputs(options: MaskedDistillation, state: NamedTensors,
   };
 }
 
+/** How the student takes a kind of views: masks on global ones, stochastic depth. */
+function viewOptions(kind: 'global' | 'local', batch: NamedTensors): VitApplyOptions {
+  const subsets = subsetsOf(kind, batch);
+  return {
+    ...(kind === 'global' ? { mask: batch['masks'] as tf.Tensor2D } : {}),
+    ...(subsets === undefined ? {} : { subsets }),
+  };
+}
+
+/** The student's CLS tokens of a kind of views, `[c n, D]`, with no patch token computed in vain. */
+function studentClsTokens(
+  { networks: { backbone } }: MaskedDistillation,
+  parameters: NamedTensors,
+  kind: 'global' | 'local',
+  batch: NamedTensors,
+): tf.Tensor2D {
+  return backbone.applyCls(
+    under('backbone.', parameters),
+    normalizeCrops(batch[`crops.${kind}`]),
+    viewOptions(kind, batch),
+  );
+}
+
+/** Head outputs of the CLS tokens of all views, `[C, n, K]`; those of global views are given. */
+function clsOutputs(
+  options: MaskedDistillation,
+  parameters: NamedTensors,
+  globalCls: tf.Tensor2D,
+  batch: NamedTensors,
+): tf.Tensor3D {
+  const cls =
+    batch['crops.local'] === undefined
+      ? globalCls
+      : tf.concat2d([globalCls, studentClsTokens(options, parameters, 'local', batch)], 0);
+  return perView(applyHead(options.networks.clsHead, parameters, cls), globalCls.shape[0] / 2);
+}
+
 /** The student on masked global views and unmasked local ones. */
 export function studentOutputs(
-  { networks }: MaskedDistillation,
+  options: MaskedDistillation,
   parameters: NamedTensors,
   batch: NamedTensors,
 ): StudentOutputs {
-  const { backbone, clsHead, patchHead } = networks;
-  const weights = under('backbone.', parameters);
-  const dropped = (kind: string): object => {
-    const subsets = subsetsOf(kind, batch);
-    return subsets === undefined ? {} : { subsets };
-  };
-  const images = normalizeCrops(batch['crops.global']);
-  const n = images.shape[0] / 2;
-  const { cls: globalCls, patches } = backbone.apply(weights, images, {
-    mask: batch['masks'] as tf.Tensor2D,
-    ...dropped('global'),
-  });
-  const local = batch['crops.local'] as tf.Tensor | undefined;
-  const cls =
-    local === undefined
-      ? globalCls
-      : tf.concat2d([globalCls, backbone.applyCls(weights, normalizeCrops(local), dropped('local'))], 0);
+  const { backbone, patchHead } = options.networks;
+  const { cls, patches } = backbone.apply(
+    under('backbone.', parameters),
+    normalizeCrops(batch['crops.global']),
+    viewOptions('global', batch),
+  );
   return {
-    cls: perView(applyHead(clsHead, parameters, cls), n),
-    tokens: perView(globalCls, n),
+    cls: clsOutputs(options, parameters, cls, batch),
+    tokens: perView(cls, cls.shape[0] / 2),
     patches: applyHead(patchHead, parameters, takeMasked(patches, batch)),
   };
+}
+
+/** `studentOutputs(...)[of]` alone, for less work; nothing is computed for patches in the last block. */
+export function studentClsOutputs(
+  options: MaskedDistillation,
+  of: 'cls' | 'tokens',
+  parameters: NamedTensors,
+  batch: NamedTensors,
+): tf.Tensor3D {
+  const tokens = studentClsTokens(options, parameters, 'global', batch);
+  return of === 'tokens' ? perView(tokens, tokens.shape[0] / 2) : clsOutputs(options, parameters, tokens, batch);
 }
 
 /**
@@ -84,7 +123,7 @@ export function studentOutputs(
  *
  * @returns kept student outputs: dispose them
  */
-export function studentGradients(
+function studentGradients(
   options: MaskedDistillation,
   state: NamedTensors,
   batch: NamedTensors,
@@ -106,8 +145,22 @@ export function studentGradients(
   };
 }
 
+/** How strongly named scalars pull at the CLS outputs: norms of their gradients, `termGradientNorms`; nothing of none. */
+export function termNorms(
+  terms: readonly string[],
+  cls: tf.Tensor,
+  partsOf: (cls: tf.Tensor3D) => NamedTensors,
+): NamedTensors {
+  if (terms.length === 0) return {};
+  const norms = terms.map((name) => {
+    const gradient = tf.grad((outputs) => partsOf(outputs as tf.Tensor3D)[name])(cls);
+    return tf.sqrt(tf.sum(tf.square(gradient)));
+  });
+  return { termGradientNorms: tf.stack(norms) };
+}
+
 /** What the log looks at: features of the first view, and what the terms of the loss pull at. */
-export function diagnostics(
+function diagnostics(
   { method }: MaskedDistillation,
   student: StudentOutputs,
   teacher: TeacherOutputs,
@@ -116,18 +169,11 @@ export function diagnostics(
 ): NamedTensors {
   const [, images, width] = student[method.diagnosed].shape;
   const features = tf.reshape(tf.slice(student[method.diagnosed], [0, 0, 0], [1, -1, -1]), [images, width]);
-  if (method.terms.length === 0) return { features };
+  if (isTermKnown(batch)) return { features };
   const weights = batch['patches.weights'] as tf.Tensor1D;
-  const norms = method.terms.map((name) => {
-    const gradient = tf.grad(
-      (cls) =>
-        method.objective({ student: { ...student, cls: cls as tf.Tensor3D }, teacher, weights }, state, batch).parts[
-          name
-        ],
-    )(student.cls);
-    return tf.sqrt(tf.sum(tf.square(gradient)));
-  });
-  return { features, termGradientNorms: tf.stack(norms) };
+  const partsOf = (cls: tf.Tensor3D): NamedTensors =>
+    method.objective({ student: { ...student, cls }, teacher, weights }, state, batch).parts;
+  return { features, ...termNorms(method.terms, student.cls, partsOf) };
 }
 
 /** Clipping per module, AdamW, EMA. */
@@ -143,7 +189,7 @@ export function updateClipped(
 }
 
 /** Means over a batch, or their share of one: parts whose weights are those of the whole add up. */
-export function teacherMeans({ cls, patches }: TeacherOutputs, centerWeights: tf.Tensor1D): TeacherMeans {
+function teacherMeans({ cls, patches }: TeacherOutputs, centerWeights: tf.Tensor1D): TeacherMeans {
   const [views, images, width] = cls.shape;
   return {
     cls: tf.mean(tf.reshape(cls, [views * images, width]), 0, true),

@@ -83,8 +83,12 @@ export async function accumulatedProgram(
         const carried: NamedTensors = method.nextState === undefined ? {} : { [TEACHER_MEAN]: teacherMean };
         return { gradients, metrics: { ...metrics, ...carried } };
       },
-      arrays: (batch) =>
-        sliceCrops(config, Object.keys(crops), batch).map((arrays) => ({ ...arrays, ...pick(method.batch, batch) })),
+      arrays: (batch) => ({
+        parts: sliceCrops(config, Object.keys(crops), batch).map((arrays) => ({
+          ...arrays,
+          ...pick(method.batch, batch),
+        })),
+      }),
     },
     update: updateOf(options),
   });

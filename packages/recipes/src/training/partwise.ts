@@ -8,6 +8,14 @@ import { FINITE, type Updated } from './update.js';
 /** Metrics of a part under this prefix are for the update alone. */
 export const CARRIED = 'carried.';
 
+/** What the parts of a step are given. */
+export interface PartArrays {
+  /** Arrays of every part. */
+  readonly parts: readonly HostArrays[];
+  /** Metrics of the whole step that are known before; no part has them. */
+  readonly metrics?: HostArrays;
+}
+
 /** A step whose loss is the mean of the losses of its parts. */
 export interface PartwiseStep {
   readonly name: string;
@@ -21,7 +29,7 @@ export interface PartwiseStep {
     /** Gradients of the part's loss; metrics of the part, see {@link joinMetrics}. */
     gradients(state: NamedTensors, batch: NamedTensors): { gradients: NamedTensors; metrics: NamedTensors };
     /** Arrays of every part, out of those of the whole step. */
-    arrays(batch: Readonly<HostArrays>): HostArrays[] | Promise<HostArrays[]>;
+    arrays(batch: Readonly<HostArrays>): PartArrays | Promise<PartArrays>;
   };
   /** What ends a step. Its arrays are those of the step, and `loss` and `carried.*` of all parts. */
   readonly update: {
@@ -104,9 +112,10 @@ export async function partwiseProgram(
   return {
     store,
     run: withFreshSums(store, sums, async (batch) => {
+      const given = await part.arrays(batch);
       const found: HostArrays[] = [];
-      for (const arrays of await part.arrays(batch)) found.push(await gradients.run(arrays));
-      const whole = joinMetrics(found);
+      for (const arrays of given.parts) found.push(await gradients.run(arrays));
+      const whole = { ...joinMetrics(found), ...given.metrics };
       const metrics = Object.entries(whole).filter(([metric]) => !metric.startsWith(CARRIED));
       return {
         ...Object.fromEntries(metrics),
