@@ -8,7 +8,7 @@ import { updateOf } from './accumulated-update.js';
 import { jointTermStage } from './joint-parts.js';
 import { maskedMethodOf } from './methods.js';
 import type { TeacherOutputs } from './method.js';
-import { partArrays } from './parts.js';
+import { partsOf } from './parts.js';
 import { jointTargets, outputsFromFeatures } from './sinkhorn-parts.js';
 import { batchGradients, maskedViewSpecs, teacherOutputs, type MaskedDistillation } from './step.js';
 
@@ -55,9 +55,13 @@ export async function accumulatedMaskedProgram(
           };
         },
         async arrays(batch) {
-          const own = partArrays(options, views, batch).map((arrays) => ({ ...arrays, ...pick(method.batch, batch) }));
+          const own = partsOf(options, views, batch).map(({ images, arrays }) => ({
+            images,
+            arrays: { ...arrays, ...pick(method.batch, batch) },
+          }));
           const parts = targets === undefined ? own : await targets.prepare(own);
-          return term === undefined ? { parts } : term.prepare(parts);
+          if (term !== undefined) return term.prepare(parts);
+          return { images: parts.map(({ images }) => images), parts: parts.map(({ arrays }) => arrays) };
         },
       },
       update: updateOf(options),

@@ -8,7 +8,7 @@ import {
 } from '@selfsup/compile';
 import { sizeOf, type HostArrays, type Specs } from '@selfsup/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { placeImages, sliceImages } from '../training/image-rows.js';
+import { placeImages, takeImages } from '../training/image-rows.js';
 import { prefixed, under } from '../training/networks.js';
 import { pick, type PartArrays } from '../training/partwise.js';
 import type { Objective } from '../training/method.js';
@@ -16,6 +16,7 @@ import { networkStateSpecs } from '../training/update.js';
 import { JOINT_ARRAYS, type JointTerm } from './joint-term.js';
 import type { TeacherOutputs } from './method.js';
 import { outputWidth } from './networks.js';
+import type { Part } from './parts.js';
 import { studentClsOutputs, teacherOutputs, teacherPrefix, termNorms, type MaskedDistillation } from './step.js';
 
 /** Prefix of the teacher's outputs, found together with what the term looks at. */
@@ -27,7 +28,7 @@ export interface JointTermStage {
   readonly batch: Specs;
   /** The teacher's outputs of a part, where this stage has them. */
   teacher?(batch: NamedTensors): TeacherOutputs;
-  prepare(parts: readonly HostArrays[]): Promise<PartArrays>;
+  prepare(parts: readonly Part[]): Promise<PartArrays>;
   dispose(): Promise<void>;
 }
 
@@ -108,21 +109,21 @@ export async function jointTermStage(
         Object.entries(ofAll).map(([key, { shape }]) => [key, new Float32Array(sizeOf(shape))]),
       );
       const teachers: HostArrays[] = [];
-      for (const [k, part] of parts.entries()) {
-        const seen = await programs.outputs.run(pick(views, part));
-        placeImages(all['student'], seen['student'] as Float32Array, crops, batchSize, k * images, images);
-        if (compared)
-          placeImages(all['teacher'], seen[`${TEACHER}cls`] as Float32Array, 2, batchSize, k * images, images);
+      for (const part of parts) {
+        const seen = await programs.outputs.run(pick(views, part.arrays));
+        placeImages(all['student'], seen['student'] as Float32Array, crops, batchSize, part.images);
+        if (compared) placeImages(all['teacher'], seen[`${TEACHER}cls`] as Float32Array, 2, batchSize, part.images);
         teachers.push(pick(teacherSpecs, seen));
       }
       const found = await programs.whole(all);
       const gradient = found[JOINT_ARRAYS.gradient];
       return {
+        images: parts.map((part) => part.images),
         parts: parts.map((part, k) => ({
-          ...part,
+          ...part.arrays,
           ...teachers[k],
           ...pick(values, found),
-          [JOINT_ARRAYS.gradient]: sliceImages(gradient, crops, batchSize, k * images, images),
+          [JOINT_ARRAYS.gradient]: takeImages(gradient, crops, batchSize, part.images),
         })),
         metrics: pick(logged, found),
       };

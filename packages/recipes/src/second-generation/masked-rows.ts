@@ -27,14 +27,17 @@ export function patchesPerView(config: SecondGenerationConfig): number {
 
 /**
  * Rows that always suffice for the masked patches of `images` images, the same in every step: one compiled program serves
- * all. Whole groups have a bound of their own; any images can be those with the heaviest masks.
+ * all. Whole groups have a bound of their own. Of K parts that cut groups, the images being dealt out heaviest first, none
+ * has more than a K-th of all rows and, its first image counting whole, (K - 1) / K of what one image can have.
  */
 export function maskedCapacity(config: SecondGenerationConfig, images: number): number {
   const { batchSize, groups, masks } = config;
   const bound = maskedTokenBound(blockMaskOptions(config));
-  const heaviest = 2 * images * Math.trunc(patchesPerView(config) * masks.ratio[1]);
   const groupSize = batchSize / groups;
-  return Math.max(1, images % groupSize === 0 ? (images / groupSize) * bound : Math.min(heaviest, groups * bound));
+  if (images % groupSize === 0) return Math.max(1, (images / groupSize) * bound);
+  const perImage = 2 * Math.trunc(patchesPerView(config) * masks.ratio[1]);
+  const dealt = Math.trunc((images * groups * bound + (batchSize - images) * perImage) / batchSize);
+  return Math.max(1, Math.min(images * perImage, dealt));
 }
 
 /** Arrays that say which patches are masked: `masks`, and where the rows of masked patches come from and go to. */

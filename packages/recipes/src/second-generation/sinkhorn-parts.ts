@@ -7,6 +7,7 @@ import { pick } from '../training/partwise.js';
 import { networkStateSpecs } from '../training/update.js';
 import { givenFactors, OUTPUT_KINDS, sinkhornPrefix, type OutputKind, type TeacherOutputs } from './method.js';
 import { headFeatures, headLogits, type NamedHead } from './networks.js';
+import type { Part } from './parts.js';
 import { perView, teacherPrefix, teacherTokens, type MaskedDistillation } from './step.js';
 
 /** Prefix of the teacher's head features, which its logits follow from. */
@@ -17,7 +18,7 @@ export interface JointTargets {
   /** What the arrays of a part have in addition: features of the teacher's heads, and factors. */
   readonly batch: Specs;
   /** Finds them. */
-  prepare(parts: readonly HostArrays[]): Promise<HostArrays[]>;
+  prepare(parts: readonly Part[]): Promise<Part[]>;
   dispose(): Promise<void>;
 }
 
@@ -138,15 +139,15 @@ export async function jointTargets(
     batch: { ...features, ...factors },
     async prepare(parts) {
       const found: HostArrays[] = [];
-      for (const part of parts) found.push(await programs.first.run(pick(firstBatch, part)));
-      const known = parts.map((part, k) => ({ ...part, ...pick(features, found[k]) }));
-      let given = joined(found, parts);
+      for (const { arrays } of parts) found.push(await programs.first.run(pick(firstBatch, arrays)));
+      const known = parts.map(({ arrays }, k) => ({ ...arrays, ...pick(features, found[k]) }));
+      let given = joined(found, known);
       for (let i = 1; i < SINKHORN_ITERATIONS; i++) {
         const sums: HostArrays[] = [];
-        for (const part of known) sums.push(await programs.next.run(pick(nextBatch, { ...part, ...given })));
-        given = joined(sums, parts);
+        for (const arrays of known) sums.push(await programs.next.run(pick(nextBatch, { ...arrays, ...given })));
+        given = joined(sums, known);
       }
-      return known.map((part) => ({ ...part, ...given }));
+      return parts.map(({ images: own }, k) => ({ images: own, arrays: { ...known[k], ...given } }));
     },
     async dispose() {
       await programs.first.dispose();

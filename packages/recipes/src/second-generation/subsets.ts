@@ -52,29 +52,29 @@ export function subsetsOf(kind: string, batch: NamedTensors): Record<string, Dro
 }
 
 /**
- * The chosen rows among images [start, start + images), as rows of that part. The scale stays that of the whole group;
+ * The chosen rows among some images, as rows of the part that these are. The scale stays that of the whole group;
  * unused places are filled with row 0 and scale 0.
  */
 export function partSubsets(
   config: SecondGenerationConfig,
   backbone: VitConfig,
   batch: Readonly<HostArrays>,
-  start: number,
-  images: number,
+  images: readonly number[],
 ): HostArrays {
   const arrays: HostArrays = {};
+  const placeOf = new Map(images.map((image, place) => [image, place]));
   for (const [kind, views] of Object.entries(viewCounts(config))) {
     for (const [block, chosen] of chosenRows(config, backbone, views)) {
-      const size = partRows(config, views, chosen, images);
+      const size = partRows(config, views, chosen, images.length);
       const rows = new Int32Array(2 * size);
       const scale = new Float32Array(2 * size);
       const all = batch[`subset.${kind}.${block}`];
       for (const branch of [0, 1]) {
         let at = branch * size;
         for (const row of all.subarray(branch * chosen, (branch + 1) * chosen)) {
-          const image = (row % config.batchSize) - start;
-          if (image < 0 || image >= images) continue;
-          rows[at] = Math.floor(row / config.batchSize) * images + image;
+          const place = placeOf.get(row % config.batchSize);
+          if (place === undefined) continue;
+          rows[at] = Math.floor(row / config.batchSize) * images.length + place;
           scale[at++] = (views * config.batchSize) / chosen;
         }
       }

@@ -15,7 +15,7 @@ import {
   type DistillationOptions,
 } from './distillation-step.js';
 import { addToSums, gradientSumSpecs, takeSums, withFreshSums } from './gradient-sums.js';
-import { placeImages, sliceImages } from './image-rows.js';
+import { consecutiveParts, placeImages, takeImages } from './image-rows.js';
 import { partConfig } from './method.js';
 import { under } from './networks.js';
 import { CARRIED, partwiseProgram, pick, type PartwiseStep } from './partwise.js';
@@ -184,17 +184,18 @@ async function twoPassProgram(
       const student = new Float32Array(sizeOf(outputSpecs['student'].shape));
       const teacher = new Float32Array(sizeOf(outputSpecs['teacher'].shape));
       const parts = sliceCrops(config, Object.keys(crops), batch);
+      const images = consecutiveParts(batchSize, config.accumulate);
       for (const [k, arrays] of parts.entries()) {
         const found = await programs.outputs.run(arrays);
-        placeImages(student, found['student'] as Float32Array, views, batchSize, k * part, part);
-        placeImages(teacher, found['teacher'] as Float32Array, 2, batchSize, k * part, part);
+        placeImages(student, found['student'] as Float32Array, views, batchSize, images[k]);
+        placeImages(teacher, found['teacher'] as Float32Array, 2, batchSize, images[k]);
       }
       const found = await programs.wholeLoss.run({ student, teacher, ...pick(method.batch, batch) });
       const { cotangent, [TEACHER_MEAN]: teacherMean, ...metrics } = found;
       for (const [k, arrays] of parts.entries()) {
         await programs.addGradients.run({
           ...arrays,
-          cotangent: sliceImages(cotangent, views, batchSize, k * part, part),
+          cotangent: takeImages(cotangent, views, batchSize, images[k]),
         });
       }
       const all = { ...batch, ...metrics, [TEACHER_MEAN]: teacherMean };

@@ -4,7 +4,7 @@ import type { NamedTensors } from '@selfsup/compile';
 import { Rng, type HostArrays, type Specs } from '@selfsup/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { CommonConfig } from '../config/types.js';
-import { sliceImages } from './image-rows.js';
+import { consecutiveParts, takeImages } from './image-rows.js';
 import type { Networks } from './networks.js';
 import { under } from './networks.js';
 
@@ -91,15 +91,14 @@ export function sliceCrops(
   batch: Readonly<HostArrays>,
 ): HostArrays[] {
   const { batchSize, accumulate } = config;
-  const images = batchSize / accumulate;
   const views = viewCounts(config);
-  const slice = (name: string, start: number): HostArrays[string] => {
+  const slice = (name: string, images: readonly number[]): HostArrays[string] => {
     // Masks are [2, rows]: two blocks of crop-major rows.
     const blocks = name.startsWith('keep.') ? 2 : 1;
-    return sliceImages(batch[name], blocks * views[name.split('.')[1]], batchSize, start, images);
+    return takeImages(batch[name], blocks * views[name.split('.')[1]], batchSize, images);
   };
-  return Array.from({ length: accumulate }, (_, k) =>
-    Object.fromEntries(names.map((name) => [name, slice(name, k * images)])),
+  return consecutiveParts(batchSize, accumulate).map((images) =>
+    Object.fromEntries(names.map((name) => [name, slice(name, images)])),
   );
 }
 

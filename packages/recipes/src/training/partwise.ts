@@ -1,6 +1,7 @@
 import { compileStep, type Engine, type NamedTensors, type StateStore } from '@selfsup/compile';
 import type { HostArrays, Specs } from '@selfsup/core';
 import { addToSums, gradientSumSpecs, takeSums, withFreshSums } from './gradient-sums.js';
+import { consecutiveParts, placeImages } from './image-rows.js';
 import type { TrainedNetworks } from './networks.js';
 import type { TrainingProgram } from './program.js';
 import { FINITE, type Updated } from './update.js';
@@ -12,6 +13,8 @@ export const CARRIED = 'carried.';
 export interface PartArrays {
   /** Arrays of every part. */
   readonly parts: readonly HostArrays[];
+  /** Which images of the batch each part has. Left out: they are in order. */
+  readonly images?: readonly (readonly number[])[];
   /** Metrics of the whole step that are known before; no part has them. */
   readonly metrics?: HostArrays;
 }
@@ -48,24 +51,31 @@ function meanNorms(arrays: readonly Float32Array[]): Float32Array {
   return arrays[0].map((_, i) => Math.hypot(...arrays.map((a) => a[i])) / arrays.length);
 }
 
-function concatenated(arrays: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(arrays.reduce((n, a) => n + a.length, 0));
-  arrays.reduce((at, a) => (out.set(a, at), at + a.length), 0);
+/** Rows of images in the order of the batch. */
+function inOrder(arrays: readonly Float32Array[], images: readonly (readonly number[])[]): Float32Array {
+  const out = new Float32Array(arrays.length * arrays[0].length);
+  arrays.forEach((rows, k) => placeImages(out, rows, 1, images.length * images[k].length, images[k]));
   return out;
 }
 
 /** How metrics of parts become those of the whole; the others are means. */
-const JOINED: Readonly<Record<string, (arrays: readonly Float32Array[]) => Float32Array>> = {
-  features: concatenated,
+const JOINED: Readonly<Record<string, typeof inOrder>> = {
+  features: inOrder,
   termGradientNorms: meanNorms,
 };
 
 /** Metrics of the whole from those of its parts, which are of equal size. */
-export function joinMetrics(parts: readonly Readonly<HostArrays>[]): HostArrays {
+export function joinMetrics(
+  parts: readonly Readonly<HostArrays>[],
+  images: readonly (readonly number[])[],
+): HostArrays {
   return Object.fromEntries(
     Object.keys(parts[0]).map((name) => [
       name,
-      (JOINED[name] ?? mean)(parts.map((metrics) => metrics[name] as Float32Array)),
+      (JOINED[name] ?? mean)(
+        parts.map((metrics) => metrics[name] as Float32Array),
+        images,
+      ),
     ]),
   );
 }
@@ -115,7 +125,9 @@ export async function partwiseProgram(
       const given = await part.arrays(batch);
       const found: HostArrays[] = [];
       for (const arrays of given.parts) found.push(await gradients.run(arrays));
-      const whole = { ...joinMetrics(found), ...given.metrics };
+      // Where parts are in order, each is like one large image.
+      const images = given.images ?? consecutiveParts(parts, parts);
+      const whole = { ...joinMetrics(found, images), ...given.metrics };
       const metrics = Object.entries(whole).filter(([metric]) => !metric.startsWith(CARRIED));
       return {
         ...Object.fromEntries(metrics),

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { recipeOf, type RecipeConfig, resolveConfig, type SecondGenerationConfig } from '../../src/index.js';
 import { blockMaskOptions, maskArrays, maskedCapacity } from '../../src/second-generation/masked-rows.js';
+import { takeImages } from '../../src/training/image-rows.js';
+import { imagesOfParts } from '../../src/second-generation/parts.js';
 import { partSubsets, subsetSpecs } from '../../src/second-generation/subsets.js';
 
 /** Batches of several groups, and parts that cut them or not. */
@@ -77,13 +79,11 @@ describe('batches of masked patches', () => {
         const config = configOf(layout);
         const images = config.batchSize / layout.parts;
         const { masks } = drawBlockMasks(blockMaskOptions(config), { seed: layout.seed, step: layout.step });
-        const patches = masks.length / (2 * config.batchSize);
-        for (let part = 0; part < layout.parts; part++) {
-          let count = 0;
-          for (let view = 0; view < 2; view++) {
-            const from = (view * config.batchSize + part * images) * patches;
-            count += masks.subarray(from, from + images * patches).reduce((a, b) => a + b, 0);
-          }
+        const parts = imagesOfParts({ ...config, accumulate: layout.parts }, masks);
+        expect(parts.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: config.batchSize }, (_, i) => i));
+        for (const part of parts) {
+          expect(part).toHaveLength(images);
+          const count = Array.from(takeImages(masks, 2, config.batchSize, part)).reduce((a, b) => a + b, 0);
           expect(count).toBeLessThanOrEqual(maskedCapacity(config, images));
         }
       }),
@@ -100,15 +100,15 @@ describe('batches of masked patches', () => {
         const whole = draw(layout.step);
         const images = config.batchSize / layout.parts;
         const found: Record<string, number[]> = {};
-        for (let part = 0; part < layout.parts; part++) {
-          const arrays = partSubsets(config, backbone, whole, part * images, images);
+        for (const part of imagesOfParts({ ...config, accumulate: layout.parts }, whole['masks'])) {
+          const arrays = partSubsets(config, backbone, whole, part);
           for (const name of Object.keys(subsetSpecs(config, backbone, config.batchSize))) {
             const rows = arrays[name];
             const scale = arrays[name.replace('subset.', 'subsetScale.')];
             const size = rows.length / 2;
             rows.forEach((row, i) => {
               if (scale[i] === 0) return;
-              const joint = Math.floor(row / images) * config.batchSize + part * images + (row % images);
+              const joint = Math.floor(row / images) * config.batchSize + part[row % images];
               (found[`${name}/${Math.floor(i / size)}`] ??= []).push(joint);
             });
           }
