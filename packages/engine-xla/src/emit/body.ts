@@ -76,7 +76,7 @@ export class Body {
       if (!update.has(node)) this.#emitNode(node, at);
     });
     this.writer.location = 'commit';
-    const kept = flag === undefined ? undefined : keeps(this.writer, this.#tensor(flag));
+    const kept = flag === undefined ? undefined : this.writer.barrier([keeps(this.writer, this.#tensor(flag))])[0];
     const read = readBy(update);
     for (const [id, argument] of this.#split) this.#tensors.set(id, argument);
     nodes.forEach((node, at) => {
