@@ -128,10 +128,15 @@ export function drawBlockMasks(
 /**
  * Most patches that the masks of one group can hold together, for arrays of fixed shape.
  *
+ * @param views - of so many of its views; left out: of all
  * @throws SslError `BAD_OPTION` as {@link drawBlockMasks}
  */
-export function maskedTokenBound(options: BlockMaskOptions): number {
+export function maskedTokenBound(options: BlockMaskOptions, views = Infinity): number {
   const { grid, ladder } = planOf('maskedTokenBound', options);
   const patches = grid[0] * grid[1];
-  return ladder.slice(1).reduce((sum, share) => sum + Math.trunc(Math.fround(patches * share)), 0);
+  const masks = ladder.slice(1);
+  // The ladder ascends: the largest masks are the last.
+  return masks
+    .slice(Math.max(0, masks.length - views))
+    .reduce((sum, share) => sum + Math.trunc(Math.fround(patches * share)), 0);
 }

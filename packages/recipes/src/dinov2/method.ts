@@ -49,6 +49,8 @@ export function dinov2Method({
   /** KoLeo, summed over the two global views. */
   const koleo: JointTerm = {
     of: 'tokens',
+    span: 'groups',
+    weighed: false,
     parts: ['koleo'],
     objective(tokens) {
       const [views, images, width] = tokens.shape;
@@ -70,9 +72,7 @@ export function dinov2Method({
     batch: { teacherTemperature: { shape: [], dtype: 'f32' } },
     scalars: (step, { teacherTemperature }) => ({ teacherTemperature: Float32Array.of(teacherTemperature(step)) }),
     joint,
-    separable: joint === undefined ? 'images' : 'groups',
     jointTargets: !centred,
-    terms: [],
     diagnosed: 'tokens',
     objective: (views, state, batch) => {
       const { student, weights } = views;

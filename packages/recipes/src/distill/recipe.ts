@@ -2,6 +2,7 @@ import type { HostArrays } from '@selfsup/core';
 import { adamWScalars, cosineSchedule, MAIN_CLOCK, type ParameterGroups } from '@selfsup/optim';
 import type { DistillConfig } from '../config/types.js';
 import { cropSpecs, drawDrops, sliceCrops } from '../training/crops.js';
+import { consecutiveParts } from '../training/image-rows.js';
 import { partwiseProgram } from '../training/partwise.js';
 import type { Recipe } from '../training/recipe.js';
 import { peakLearningRate, type RunLength, type StepSchedule } from '../training/schedules.js';
@@ -63,7 +64,10 @@ export function distillRecipe(config: DistillConfig): Recipe {
           state: { ...Object.fromEntries(students), ...frozen },
           batch,
           gradients: (given, arrays) => distillGradients(options, given, arrays),
-          arrays: (whole) => ({ parts: sliceCrops(config, Object.keys(batch), whole) }),
+          arrays: (whole) => ({
+            images: consecutiveParts(batchSize, accumulate),
+            parts: sliceCrops(config, Object.keys(batch), whole),
+          }),
         },
         update: {
           state,

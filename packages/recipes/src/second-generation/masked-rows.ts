@@ -6,6 +6,7 @@ import { maskedPatches } from '@selfsup/ema-distill';
 import { withGradient } from '@selfsup/ops';
 import * as tf from '@tensorflow/tfjs-core';
 import type { SecondGenerationConfig } from '../config/types.js';
+import { areWholeGroups } from '../training/method.js';
 
 /** How masks are drawn for a batch of a configuration. */
 export function blockMaskOptions(config: SecondGenerationConfig): BlockMaskOptions {
@@ -31,12 +32,11 @@ export function patchesPerView(config: SecondGenerationConfig): number {
  * has more than a K-th of all rows and, its first image counting whole, (K - 1) / K of what one image can have.
  */
 export function maskedCapacity(config: SecondGenerationConfig, images: number): number {
-  const { batchSize, groups, masks } = config;
-  const bound = maskedTokenBound(blockMaskOptions(config));
-  const groupSize = batchSize / groups;
-  if (images % groupSize === 0) return Math.max(1, (images / groupSize) * bound);
-  const perImage = 2 * Math.trunc(patchesPerView(config) * masks.ratio[1]);
-  const dealt = Math.trunc((images * groups * bound + (batchSize - images) * perImage) / batchSize);
+  const { batchSize, groups } = config;
+  const all = groups * maskedTokenBound(blockMaskOptions(config));
+  if (areWholeGroups(config, images)) return Math.max(1, (images / batchSize) * all);
+  const perImage = maskedTokenBound(blockMaskOptions(config), 2);
+  const dealt = Math.trunc((images * all + (batchSize - images) * perImage) / batchSize);
   return Math.max(1, Math.min(images * perImage, dealt));
 }
 

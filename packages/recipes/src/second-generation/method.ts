@@ -3,7 +3,7 @@ import type { HostArrays, Specs } from '@selfsup/core';
 import type { SinkhornFactors } from '@selfsup/ema-distill';
 import type { Dinov2Schedules } from '@selfsup/optim';
 import type * as tf from '@tensorflow/tfjs-core';
-import type { Objective, Separable } from '../training/method.js';
+import type { Objective } from '../training/method.js';
 import { under } from '../training/networks.js';
 import type { JointTerm } from './joint-term.js';
 
@@ -64,15 +64,12 @@ export interface MaskedMethod {
   readonly batch: Specs;
   /** Values of `batch` for a step, computed in float64 on the host. */
   scalars(step: number, schedules: Dinov2Schedules): HostArrays;
-  /** Names of the parts whose gradients are weighed against each other in the log; none: nothing is weighed. */
-  readonly terms: readonly string[];
-  /** The term that looks at whole groups; undefined where no term does. Everything else is a mean over images. */
+  /** The term that looks at several images at once; undefined where none does. All else is a mean over images. */
   readonly joint: JointTerm | undefined;
-  /** In a part of a step the joint term comes from the batch, see `jointObjective`. */
+  /** Where a part of a step cannot know the joint term, it comes from the batch, see `jointObjective`. */
   objective(views: MaskedViews, state: NamedTensors, batch: NamedTensors): Objective;
   /** Extra state after a step. Left out: there is none. */
   nextState?(means: TeacherMeans, state: NamedTensors): NamedTensors;
-  readonly separable: Separable;
   /**
    * Whether targets come from a look at the teacher's outputs of all images (Sinkhorn-Knopp). The objective of a part
    * then takes its findings from the batch, see {@link givenFactors}.

@@ -2,6 +2,7 @@ import type { HostArrays, Specs } from '@selfsup/core';
 import type { SecondGenerationConfig } from '../config/types.js';
 import { viewCounts } from '../training/crops.js';
 import { consecutiveParts, takeImages } from '../training/image-rows.js';
+import { areWholeGroups } from '../training/method.js';
 import { pick } from '../training/partwise.js';
 import { maskArrays, maskedCapacity, patchesPerView } from './masked-rows.js';
 import type { MaskedDistillation } from './step.js';
@@ -21,8 +22,8 @@ export interface Part {
  * @param masks - 0 or 1, `[2, B, patches]`
  */
 export function imagesOfParts(config: SecondGenerationConfig, masks: ArrayLike<number>): number[][] {
-  const { accumulate, batchSize, groups } = config;
-  if (groups % accumulate === 0) return consecutiveParts(batchSize, accumulate);
+  const { accumulate, batchSize } = config;
+  if (areWholeGroups(config, batchSize / accumulate)) return consecutiveParts(batchSize, accumulate);
   const patches = patchesPerView(config);
   const masked = new Uint32Array(batchSize);
   for (let i = 0; i < masks.length; i++) masked[Math.floor(i / patches) % batchSize] += masks[i];

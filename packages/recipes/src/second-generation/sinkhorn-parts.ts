@@ -1,10 +1,18 @@
-import { compileStep, type Engine, type NamedTensors, type StateStore, type Step } from '@selfsup/compile';
+import {
+  compileStep,
+  type CompiledStep,
+  type Engine,
+  type NamedTensors,
+  type StateStore,
+  type Step,
+} from '@selfsup/compile';
 import type { HostArrays, Specs } from '@selfsup/core';
 import { joinSinkhornSums, SINKHORN_ITERATIONS, sinkhornSums, type SinkhornFactors } from '@selfsup/ema-distill';
 import type * as tf from '@tensorflow/tfjs-core';
+import { allOrNothing } from '../training/disposables.js';
 import { prefixed, under } from '../training/networks.js';
 import { pick } from '../training/partwise.js';
-import { networkStateSpecs } from '../training/update.js';
+import { networkStateUnder } from '../training/update.js';
 import { givenFactors, OUTPUT_KINDS, sinkhornPrefix, type OutputKind, type TeacherOutputs } from './method.js';
 import { headFeatures, headLogits, type NamedHead } from './networks.js';
 import type { Part } from './parts.js';
@@ -62,7 +70,7 @@ function partSums(
  *
  * @param views - what a part takes, see `maskedViewSpecs`
  */
-export async function jointTargets(
+export function jointTargets(
   engine: Engine,
   store: StateStore,
   options: MaskedDistillation,
@@ -86,9 +94,7 @@ export async function jointTargets(
   }));
   const temperature: Specs = { teacherTemperature: { shape: [], dtype: 'f32' } };
   const weights: Specs = { 'patches.weights': views['patches.weights'] };
-  const state = Object.fromEntries(
-    Object.entries(networkStateSpecs(config, networks)).filter(([name]) => name.startsWith(teacherPrefix(options))),
-  );
+  const state = networkStateUnder([teacherPrefix(options)], config, networks);
 
   /** The teacher on a part: features, and the sums of the first iteration. */
   const first: Step = (all, batch) => {
@@ -109,14 +115,8 @@ export async function jointTargets(
     return { state: {}, metrics: Object.assign({}, ...metrics) as NamedTensors };
   };
 
-  const name = (what: string): string => `${config.recipe}.${what}`;
   const firstBatch = { ...views, ...temperature };
   const nextBatch = { ...features, ...factors, ...weights, ...temperature };
-  const programs = {
-    first: await compileStep(first, { engine, store, name: name('features'), state, batch: firstBatch }),
-    next: await compileStep(next, { engine, store, name: name('sinkhorn'), state, batch: nextBatch }),
-  };
-
   /** Factors from the sums of all parts. */
   const joined = (found: readonly HostArrays[], parts: readonly HostArrays[]): HostArrays =>
     Object.assign(
@@ -135,23 +135,26 @@ export async function jointTargets(
       }),
     ) as HostArrays;
 
-  return {
-    batch: { ...features, ...factors },
-    async prepare(parts) {
-      const found: HostArrays[] = [];
-      for (const { arrays } of parts) found.push(await programs.first.run(pick(firstBatch, arrays)));
-      const known = parts.map(({ arrays }, k) => ({ ...arrays, ...pick(features, found[k]) }));
-      let given = joined(found, known);
-      for (let i = 1; i < SINKHORN_ITERATIONS; i++) {
-        const sums: HostArrays[] = [];
-        for (const arrays of known) sums.push(await programs.next.run(pick(nextBatch, { ...arrays, ...given })));
-        given = joined(sums, known);
-      }
-      return parts.map(({ images: own }, k) => ({ images: own, arrays: { ...known[k], ...given } }));
-    },
-    async dispose() {
-      await programs.first.dispose();
-      await programs.next.dispose();
-    },
-  };
+  return allOrNothing(async (owned) => {
+    const compile = (what: string, step: Step, batch: Specs): Promise<CompiledStep> =>
+      owned.add(compileStep(step, { engine, store, name: `${config.recipe}.${what}`, state, batch }));
+    const looking = await compile('features', first, firstBatch);
+    const iterating = await compile('sinkhorn', next, nextBatch);
+    return {
+      batch: { ...features, ...factors },
+      async prepare(parts) {
+        const found: HostArrays[] = [];
+        for (const { arrays } of parts) found.push(await looking.run(pick(firstBatch, arrays)));
+        const known = parts.map(({ arrays }, k) => ({ ...arrays, ...pick(features, found[k]) }));
+        let given = joined(found, known);
+        for (let i = 1; i < SINKHORN_ITERATIONS; i++) {
+          const sums: HostArrays[] = [];
+          for (const arrays of known) sums.push(await iterating.run(pick(nextBatch, { ...arrays, ...given })));
+          given = joined(sums, known);
+        }
+        return parts.map(({ images: own }, k) => ({ images: own, arrays: { ...known[k], ...given } }));
+      },
+      dispose: () => owned.dispose(),
+    };
+  });
 }

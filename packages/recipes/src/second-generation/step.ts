@@ -7,7 +7,7 @@ import type { SecondGenerationConfig } from '../config/types.js';
 import { normalizeCrops, pixelSpecs } from '../training/crops.js';
 import { under } from '../training/networks.js';
 import { networkStateSpecs, trainedNames, updateBatchSpecs, updateNetworks } from '../training/update.js';
-import { isTermKnown } from './joint-term.js';
+import { isTermKnown, type JointTerm } from './joint-term.js';
 import { maskSpecs, takeMasked } from './masked-rows.js';
 import type { MaskedMethod, StudentOutputs, TeacherMeans, TeacherOutputs } from './method.js';
 import { applyHead, type MaskedNetworks } from './networks.js';
@@ -119,7 +119,7 @@ export function studentClsOutputs(
 }
 
 /**
- * Value and gradients of a loss over the student's outputs. `loss` may also be a surrogate whose gradient is wanted.
+ * Value and gradients of a loss over the student's outputs.
  *
  * @returns kept student outputs: dispose them
  */
@@ -145,15 +145,15 @@ function studentGradients(
   };
 }
 
-/** How strongly named scalars pull at the CLS outputs: norms of their gradients, `termGradientNorms`; nothing of none. */
+/** How strongly the scalars of a term pull at the outputs it looks at: `termGradientNorms`, where they are weighed. */
 export function termNorms(
-  terms: readonly string[],
-  cls: tf.Tensor,
-  partsOf: (cls: tf.Tensor3D) => NamedTensors,
+  { parts, weighed }: JointTerm,
+  outputs: tf.Tensor,
+  partsOf: (outputs: tf.Tensor3D) => NamedTensors,
 ): NamedTensors {
-  if (terms.length === 0) return {};
-  const norms = terms.map((name) => {
-    const gradient = tf.grad((outputs) => partsOf(outputs as tf.Tensor3D)[name])(cls);
+  if (!weighed) return {};
+  const norms = parts.map((name) => {
+    const gradient = tf.grad((changed) => partsOf(changed as tf.Tensor3D)[name])(outputs);
     return tf.sqrt(tf.sum(tf.square(gradient)));
   });
   return { termGradientNorms: tf.stack(norms) };
@@ -161,19 +161,17 @@ export function termNorms(
 
 /** What the log looks at: features of the first view, and what the terms of the loss pull at. */
 function diagnostics(
-  { method }: MaskedDistillation,
+  { method: { diagnosed, joint } }: MaskedDistillation,
   student: StudentOutputs,
   teacher: TeacherOutputs,
-  state: NamedTensors,
   batch: NamedTensors,
 ): NamedTensors {
-  const [, images, width] = student[method.diagnosed].shape;
-  const features = tf.reshape(tf.slice(student[method.diagnosed], [0, 0, 0], [1, -1, -1]), [images, width]);
-  if (isTermKnown(batch)) return { features };
-  const weights = batch['patches.weights'] as tf.Tensor1D;
-  const partsOf = (cls: tf.Tensor3D): NamedTensors =>
-    method.objective({ student: { ...student, cls }, teacher, weights }, state, batch).parts;
-  return { features, ...termNorms(method.terms, student.cls, partsOf) };
+  const [, images, width] = student[diagnosed].shape;
+  const features = tf.reshape(tf.slice(student[diagnosed], [0, 0, 0], [1, -1, -1]), [images, width]);
+  // A term that was given is constant here: whoever computed it has its norms.
+  if (joint === undefined || isTermKnown(batch)) return { features };
+  const partsOf = (outputs: tf.Tensor3D): NamedTensors => joint.objective(outputs, teacher.cls).parts;
+  return { features, ...termNorms(joint, student[joint.of], partsOf) };
 }
 
 /** Clipping per module, AdamW, EMA. */
@@ -199,7 +197,7 @@ function teacherMeans({ cls, patches }: TeacherOutputs, centerWeights: tf.Tensor
 }
 
 /**
- * Loss, gradients and the numbers for the log of a batch, or of a part of it that stands alone.
+ * Loss, gradients and the numbers for the log of a batch, or of a part of it.
  *
  * @param teacher - the teacher's outputs where they are known already
  */
@@ -220,7 +218,7 @@ export function batchGradients(
   const metrics = {
     loss,
     ...Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, tf.clone(part)])),
-    ...diagnostics(options, student, teacher, state, batch),
+    ...diagnostics(options, student, teacher, batch),
   };
   const means = teacherMeans(teacher, batch['patches.centerWeights'] as tf.Tensor1D);
   tf.dispose([parts, student]);

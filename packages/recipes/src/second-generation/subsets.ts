@@ -4,6 +4,7 @@ import type { HostArrays, Specs } from '@selfsup/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { SecondGenerationConfig } from '../config/types.js';
 import { viewCounts } from '../training/crops.js';
+import { areWholeGroups } from '../training/method.js';
 import { under } from '../training/networks.js';
 
 /** Blocks with stochastic depth and how many rows of a kind's views each computes, all groups together. */
@@ -18,8 +19,7 @@ function chosenRows(config: SecondGenerationConfig, backbone: VitConfig, views: 
 
 /** Most rows a part of the batch can have among the chosen ones; exactly its share where it is whole groups. */
 function partRows(config: SecondGenerationConfig, views: number, chosen: number, images: number): number {
-  const { batchSize, groups } = config;
-  return images % (batchSize / groups) === 0 ? (chosen * images) / batchSize : Math.min(chosen, views * images);
+  return areWholeGroups(config, images) ? (chosen * images) / config.batchSize : Math.min(chosen, views * images);
 }
 
 /**

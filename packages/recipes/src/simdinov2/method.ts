@@ -13,6 +13,8 @@ export function simdinov2Method({
   const { clsWeight, patchWeight, ...codingRate } = loss;
   const joint: JointTerm = {
     of: 'cls',
+    span: loss.covariance === 'per-group' ? 'groups' : 'batch',
+    weighed: true,
     parts: ['compression', 'expansion'],
     objective(student, teacher) {
       const views = { student, teacher: teacher as tf.Tensor3D };
@@ -30,9 +32,7 @@ export function simdinov2Method({
     batch: {},
     scalars: () => ({}),
     joint,
-    separable: loss.covariance === 'per-group' ? 'groups' : 'batch',
     jointTargets: false,
-    terms: ['compression', 'expansion'],
     diagnosed: 'cls',
     objective: (views, _state, batch) => {
       const { student, teacher, weights } = views;

@@ -26,11 +26,18 @@ export interface Objective {
  */
 export type Separable = 'images' | 'groups' | 'batch';
 
+/** Whether so many neighbouring images, a part of the batch, are whole groups. */
+export const areWholeGroups = (
+  { batchSize, groups }: Pick<CommonConfig, 'batchSize' | 'groups'>,
+  images: number,
+): boolean => images % (batchSize / groups) === 0;
+
 /** Whether the parts of an accumulated step stand alone, and a configuration for the groups of one of them. */
 export function partConfig<C extends CommonConfig>(config: C, separable: Separable): C | undefined {
-  const { accumulate, groups } = config;
+  const { accumulate, batchSize, groups } = config;
   if (separable === 'images') return { ...config, groups: 1 };
-  return separable === 'groups' && groups % accumulate === 0 ? { ...config, groups: groups / accumulate } : undefined;
+  const alone = separable === 'groups' && areWholeGroups(config, batchSize / accumulate);
+  return alone ? { ...config, groups: groups / accumulate } : undefined;
 }
 
 /**

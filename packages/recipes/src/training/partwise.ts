@@ -1,7 +1,8 @@
 import { compileStep, type Engine, type NamedTensors, type StateStore } from '@selfsup/compile';
 import type { HostArrays, Specs } from '@selfsup/core';
+import { allOrNothing } from './disposables.js';
 import { addToSums, gradientSumSpecs, takeSums, withFreshSums } from './gradient-sums.js';
-import { consecutiveParts, placeImages } from './image-rows.js';
+import { placeImages } from './image-rows.js';
 import type { TrainedNetworks } from './networks.js';
 import type { TrainingProgram } from './program.js';
 import { FINITE, type Updated } from './update.js';
@@ -13,8 +14,8 @@ export const CARRIED = 'carried.';
 export interface PartArrays {
   /** Arrays of every part. */
   readonly parts: readonly HostArrays[];
-  /** Which images of the batch each part has. Left out: they are in order. */
-  readonly images?: readonly (readonly number[])[];
+  /** Which images of the batch each part has. */
+  readonly images: readonly (readonly number[])[];
   /** Metrics of the whole step that are known before; no part has them. */
   readonly metrics?: HostArrays;
 }
@@ -88,56 +89,53 @@ export const pick = (specs: Specs, arrays: Readonly<HostArrays>): HostArrays =>
  * Compiles such a step: parts one after the other, their gradients added up in the engine, one update. Nothing of a part
  * is kept but its metrics.
  *
- * @param store - to share with programs of the step's own; disposed with this one
+ * @param shared - store to share with programs of the step's own; whoever made it disposes of it
  */
-export async function partwiseProgram(
-  engine: Engine,
-  step: PartwiseStep,
-  store: StateStore = engine.createStore(),
-): Promise<TrainingProgram> {
+export function partwiseProgram(engine: Engine, step: PartwiseStep, shared?: StateStore): Promise<TrainingProgram> {
   const { name, networks, parts, part, update } = step;
   const sums = gradientSumSpecs(networks);
-  const gradients = await compileStep(
-    (state, batch) => {
-      const found = part.gradients(state, batch);
-      return { state: addToSums(state, found.gradients, 1 / parts), metrics: found.metrics };
-    },
-    { engine, store, name: `${name}.gradients`, state: { ...part.state, ...sums }, batch: part.batch },
-  );
-  const updated = await compileStep(
-    (state, batch) => {
-      const { gradients: all, cleared } = takeSums(state);
-      const next = update.apply(all, state, batch);
-      return { state: { ...next.state, ...cleared }, metrics: next.metrics };
-    },
-    {
-      engine,
+  return allOrNothing(async (owned) => {
+    const store = shared ?? (await owned.add(engine.createStore()));
+    const gradients = await owned.add(
+      compileStep(
+        (state, batch) => {
+          const found = part.gradients(state, batch);
+          return { state: addToSums(state, found.gradients, 1 / parts), metrics: found.metrics };
+        },
+        { engine, store, name: `${name}.gradients`, state: { ...part.state, ...sums }, batch: part.batch },
+      ),
+    );
+    const updated = await owned.add(
+      compileStep(
+        (state, batch) => {
+          const { gradients: all, cleared } = takeSums(state);
+          const next = update.apply(all, state, batch);
+          return { state: { ...next.state, ...cleared }, metrics: next.metrics };
+        },
+        {
+          engine,
+          store,
+          name: `${name}.update`,
+          state: { ...update.state, ...sums },
+          batch: update.batch,
+          commitIf: FINITE,
+        },
+      ),
+    );
+    return {
       store,
-      name: `${name}.update`,
-      state: { ...update.state, ...sums },
-      batch: update.batch,
-      commitIf: FINITE,
-    },
-  );
-  return {
-    store,
-    run: withFreshSums(store, sums, async (batch) => {
-      const given = await part.arrays(batch);
-      const found: HostArrays[] = [];
-      for (const arrays of given.parts) found.push(await gradients.run(arrays));
-      // Where parts are in order, each is like one large image.
-      const images = given.images ?? consecutiveParts(parts, parts);
-      const whole = { ...joinMetrics(found, images), ...given.metrics };
-      const metrics = Object.entries(whole).filter(([metric]) => !metric.startsWith(CARRIED));
-      return {
-        ...Object.fromEntries(metrics),
-        ...(await updated.run(pick(update.batch, { ...batch, ...whole }))),
-      };
-    }),
-    async dispose() {
-      await gradients.dispose();
-      await updated.dispose();
-      await store.dispose();
-    },
-  };
+      run: withFreshSums(store, sums, async (batch) => {
+        const given = await part.arrays(batch);
+        const found: HostArrays[] = [];
+        for (const arrays of given.parts) found.push(await gradients.run(arrays));
+        const whole = { ...joinMetrics(found, given.images), ...given.metrics };
+        const metrics = Object.entries(whole).filter(([metric]) => !metric.startsWith(CARRIED));
+        return {
+          ...Object.fromEntries(metrics),
+          ...(await updated.run(pick(update.batch, { ...batch, ...whole }))),
+        };
+      }),
+      dispose: () => owned.dispose(),
+    };
+  });
 }

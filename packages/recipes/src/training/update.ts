@@ -34,6 +34,16 @@ export function networkStateSpecs(config: SelfDistillationConfig, networks: Trai
   };
 }
 
+/** What of it has a name with one of the prefixes, e.g. `student.backbone.`. */
+export function networkStateUnder(
+  prefixes: readonly string[],
+  config: SelfDistillationConfig,
+  networks: TrainedNetworks,
+): Specs {
+  const all = Object.entries(networkStateSpecs(config, networks));
+  return Object.fromEntries(all.filter(([name]) => prefixes.some((prefix) => name.startsWith(prefix))));
+}
+
 /** What an update makes of state and gradients. */
 export interface Updated {
   readonly state: NamedTensors;

@@ -14,7 +14,11 @@ const layouts = fc
     groups: fc.integer({ min: 1, max: 3 }),
     groupSize: fc.integer({ min: 2, max: 6 }),
     parts: fc.integer({ min: 1, max: 6 }),
-    high: fc.double({ min: 0.1, max: 1, noNaN: true }),
+    ratio: fc
+      .tuple(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 100 }))
+      .map((ends) => ends.map((share) => share / 100).sort((a, b) => a - b)),
+    probability: fc.constantFrom(0, 0.3, 0.5, 1),
+    patchSize: fc.constantFrom(2, 4, 8),
     dropPathRate: fc.double({ min: 0.05, max: 0.9, noNaN: true }),
     seed: fc.nat(),
     step: fc.nat(1000),
@@ -23,7 +27,15 @@ const layouts = fc
 
 type Layout = typeof layouts extends fc.Arbitrary<infer T> ? T : never;
 
-function configOf({ groups, groupSize, high, dropPathRate, seed }: Layout): SecondGenerationConfig {
+function configOf({
+  groups,
+  groupSize,
+  ratio,
+  probability,
+  patchSize,
+  dropPathRate,
+  seed,
+}: Layout): SecondGenerationConfig {
   const { config } = resolveConfig({
     recipe: 'simdinov2',
     preset: 'cifar-tiny',
@@ -32,8 +44,8 @@ function configOf({ groups, groupSize, high, dropPathRate, seed }: Layout): Seco
         batchSize: groups * groupSize,
         groups,
         seed,
-        masks: { ratio: [0.1, high] },
-        backbone: { width: 8, heads: 1, depth: 2, dropPathRate },
+        masks: { ratio, probability },
+        backbone: { patchSize, width: 8, heads: 1, depth: 2, dropPathRate },
         head: { hiddenWidth: 8, width: 4 },
       },
     ],
@@ -85,6 +97,7 @@ describe('batches of masked patches', () => {
           expect(part).toHaveLength(images);
           const count = Array.from(takeImages(masks, 2, config.batchSize, part)).reduce((a, b) => a + b, 0);
           expect(count).toBeLessThanOrEqual(maskedCapacity(config, images));
+          expect(maskedCapacity(config, images)).toBeLessThanOrEqual(maskedCapacity(config, config.batchSize));
         }
       }),
       propertyOptions(),

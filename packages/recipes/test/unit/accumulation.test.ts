@@ -1,6 +1,7 @@
-import type { Engine } from '@selfsup/compile';
+import type { Engine, Executable, Graph, StateStore } from '@selfsup/compile';
 import type { HostArrays } from '@selfsup/core';
 import { onnxruntimeEngine } from '@selfsup/engine-onnxruntime';
+import { emitStableHlo } from '@selfsup/engine-xla';
 import '@selfsup/test-kit'; // matchers
 import { describe, expect, it } from 'vitest';
 import {
@@ -13,6 +14,7 @@ import {
   resolveConfig,
   syntheticBatch,
 } from '../../src/index.js';
+import type { TrainingProgram } from '../../src/training/program.js';
 import { ENGINES } from '../engines.js';
 
 const BATCH = 12;
@@ -41,25 +43,30 @@ interface Outcome {
   readonly programs: readonly string[];
 }
 
+/** An engine, and somebody who is told of everything it compiles. */
+const watchedEngine = (engine: Engine, told: (graph: Graph) => unknown): Engine => ({
+  name: engine.name,
+  composites: engine.composites,
+  devices: () => engine.devices(),
+  createStore: () => engine.createStore(),
+  compile(graph, options) {
+    told(graph);
+    return engine.compile(graph, options);
+  },
+  dispose: () => engine.dispose(),
+});
+
 /** Two steps, so that what the first remembers counts. */
 async function outcome(make: () => Promise<Engine>, config: RecipeConfig): Promise<Outcome> {
   const engine = await make();
   const programs: string[] = [];
-  const watched: Engine = {
-    name: engine.name,
-    composites: engine.composites,
-    devices: () => engine.devices(),
-    createStore: () => engine.createStore(),
-    compile(graph, options) {
-      programs.push(graph.name);
-      return engine.compile(graph, options);
-    },
-    dispose: () => engine.dispose(),
-  };
+  const watched = watchedEngine(engine, ({ name }) => programs.push(name));
   const recipe = recipeOf(config);
   const training = await prepareTraining(recipe, watched);
   // A teacher of its own, so that student and teacher are told apart.
-  const teacher = Object.entries(recipe.networks.init(9)).map(([name, { data }]) => [`teacher.${name}`, data] as const);
+  const teacher = Object.entries(recipe.networks.init(9))
+    .map(([name, { data }]) => [`teacher.${name}`, data] as const)
+    .filter(([name]) => name in recipe.state);
   await training.store.load({ ...initialState(recipe), ...Object.fromEntries(teacher) });
   await training.run(syntheticBatch(recipe, 3));
   const metrics = await training.run(syntheticBatch(recipe, 4));
@@ -82,6 +89,8 @@ const CASES: readonly [string, Overrides][] = [
   ['dinov2', { loss: { koleoWeight: 0 }, patchHead: { layers: 2, hiddenWidth: 8, width: 4, prototypes: 7, prototypeNorms: 'trainable' } }], // prettier-ignore
   ['dinov2', { loss: { targets: 'sinkhorn-knopp' } }],
   ['dinov2', { loss: { targets: 'sinkhorn-knopp' }, masks: { probability: 0 } }],
+  ['simdinov2', { teacher: { policy: 'student-stopgrad' }, crops: { local: { count: 0 } } }],
+  ['dinov2', { teacher: { policy: 'student-stopgrad' }, crops: { local: { count: 0 } } }],
 ];
 
 /** Whether a part of so many goes forward and backward but once. */
@@ -148,4 +157,53 @@ it.each([
   expect(again['gradientNorms']).toEqual(gradientNorms);
   await training.dispose();
   await own.dispose();
+});
+
+describe('programs of a step in parts', () => {
+  const accumulated = async (recipe: string, engine: Engine): Promise<TrainingProgram> =>
+    prepareTraining(recipeOf(configOf(recipe, { accumulate: 3 })), engine);
+
+  it.each(['simdino', 'simdinov2', 'dinov2'])('take as many devices as divide the batch: %s', async (recipe) => {
+    const engine = await onnxruntimeEngine();
+    const graphs: Graph[] = [];
+    const training = await accumulated(
+      recipe,
+      watchedEngine(engine, (graph) => graphs.push(graph)),
+    );
+    expect(graphs.length).toBe(4);
+    for (const graph of graphs) expect(emitStableHlo(graph, { devices: 4 }).devices).toBe(4);
+    await training.dispose();
+    await engine.dispose();
+  });
+
+  it.each(['simdino', 'simdinov2', 'dinov2'])('leave nothing behind when one does not compile: %s', async (recipe) => {
+    for (const failing of [0, 1, 2, 3]) {
+      let [compiled, alive] = [0, 0];
+      const store = (): StateStore => ({
+        load: () => Promise.resolve(),
+        read: () => Promise.resolve({}),
+        specs: () => ({}),
+        dispose: () => Promise.resolve(void alive--),
+      });
+      const executable = (given?: StateStore): Executable => ({
+        store: given ?? (alive++, store()),
+        run: () => Promise.reject(new Error('never run')),
+        dispose: () => Promise.resolve(void alive--),
+      });
+      const engine: Engine = {
+        name: 'none',
+        composites: [],
+        devices: () => [],
+        createStore: () => (alive++, store()),
+        compile(_graph, options) {
+          if (compiled++ === failing) return Promise.reject(new Error('no such luck'));
+          alive++;
+          return Promise.resolve(executable(options?.store));
+        },
+        dispose: () => Promise.resolve(),
+      };
+      await expect(accumulated(recipe, engine)).rejects.toThrow('no such luck');
+      expect([compiled, alive]).toEqual([failing + 1, 0]);
+    }
+  });
 });
