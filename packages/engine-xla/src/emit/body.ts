@@ -76,7 +76,7 @@ export class Body {
       if (!update.has(node)) this.#emitNode(node, at);
     });
     this.writer.location = 'commit';
-    const kept = flag === undefined ? undefined : this.writer.barrier([keeps(this.writer, this.#tensor(flag))])[0];
+    const kept = flag === undefined ? undefined : this.#flag(flag);
     const read = readBy(update);
     for (const [id, argument] of this.#split) this.#tensors.set(id, argument);
     nodes.forEach((node, at) => {
@@ -85,6 +85,14 @@ export class Body {
       for (const id of node.outputs) this.#commit(id, kept, read.has(id));
     });
     return this.results.map((result) => this.#committed.get(result) ?? this.#returned(result, kept));
+  }
+
+  /**
+   * The flag as a value of its own. XLA fuses what is a single number into whatever reads it, a sum over all gradients too:
+   * every update would add up a hundred numbers first, and four fifths of the program would be these sums.
+   */
+  #flag(id: ValueId): Tensor {
+    return this.writer.barrier([keeps(this.writer, this.#tensor(id))])[0];
   }
 
   /**

@@ -108,10 +108,10 @@ export class Buffers {
   }
 
   /** Gives buffers back. */
-  destroy(buffers: Iterable<Pointer>): void {
-    for (const buffer of buffers) {
-      if (buffer === 0n) continue;
-      this.#doomed[0] = buffer;
+  destroy(buffers: ArrayLike<Pointer>): void {
+    for (let i = 0; i < buffers.length; i++) {
+      if (buffers[i] === 0n) continue;
+      this.#doomed[0] = buffers[i];
       this.#destroy();
       this.#plugin.live.buffers--;
     }
