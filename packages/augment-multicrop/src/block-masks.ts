@@ -128,15 +128,16 @@ export function drawBlockMasks(
 /**
  * Most patches that the masks of one group can hold together, for arrays of fixed shape.
  *
- * @param views - of so many of its views; left out: of all
+ * @param views - of so many of its views, 0 or more; left out: of all
  * @throws SslError `BAD_OPTION` as {@link drawBlockMasks}
  */
-export function maskedTokenBound(options: BlockMaskOptions, views = Infinity): number {
+export function maskedTokenBound(options: BlockMaskOptions, views?: number): number {
   const { grid, ladder } = planOf('maskedTokenBound', options);
+  if (views !== undefined) checkInteger('maskedTokenBound', 'views', views, 0);
   const patches = grid[0] * grid[1];
   const masks = ladder.slice(1);
   // The ladder ascends: the largest masks are the last.
   return masks
-    .slice(Math.max(0, masks.length - views))
+    .slice(Math.max(0, masks.length - (views ?? masks.length)))
     .reduce((sum, share) => sum + Math.trunc(Math.fround(patches * share)), 0);
 }

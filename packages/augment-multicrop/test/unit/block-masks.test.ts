@@ -60,4 +60,15 @@ describe('maskedTokenBound', () => {
   ])('grid %d, %d images: %d as DINOv2 counts', (grid, images, bound) => {
     expect(maskedTokenBound({ grid, images })).toBe(bound);
   });
+
+  it('of some views is that of the largest masks', () => {
+    const options = { grid: 10, images: 10 };
+    expect(maskedTokenBound(options, 0)).toBe(0);
+    expect(maskedTokenBound(options, 1)).toBe(50);
+    expect(maskedTokenBound(options, 2)).toBe(96);
+    expect(maskedTokenBound(options, 100)).toBe(maskedTokenBound(options));
+    expect(maskedTokenBound({ ...options, probability: 0 }, 2)).toBe(0);
+    for (const views of [-1, 0.5, Number.NaN])
+      expect(() => maskedTokenBound(options, views)).toThrow(/maskedTokenBound: expected views/);
+  });
 });

@@ -132,11 +132,10 @@ export class Plugin {
     return args;
   }
 
-  /** A function bound to its arguments, which are kept for good, for calls that are made a thousand times a step. */
+  /** A function bound to its arguments, for calls that are made a thousand times a step. The caller keeps the arguments. */
   bind<N extends FunctionName>(name: N, args: ArgumentsOf<N>): () => void {
     const call = this.function(name);
     const address = this.addressOf(args.bytes);
-    this.#inUse.add(args);
     return () => {
       const error = call(address);
       if (error !== null) this.#check(name, error);

@@ -107,7 +107,8 @@ export function jointTermStage(
       return found.loss;
     })(student);
     const metrics = {
-      [JOINT_ARRAYS.loss]: value,
+      // A part may be the very tensor of the loss.
+      [JOINT_ARRAYS.loss]: tf.clone(value),
       [JOINT_ARRAYS.gradient]: tf.mul(grad, accumulate),
       ...prefixed(JOINT_ARRAYS.part, Object.fromEntries(Object.entries(parts).map(([k, part]) => [k, tf.clone(part)]))),
       ...termNorms(term, student, (rows) => objective(rows).parts),

@@ -5,6 +5,7 @@ interface Disposable {
 /** What was made piece by piece and ends together. */
 export class Disposables {
   readonly #made: Disposable[] = [];
+  #disposal: Promise<void> | undefined;
 
   /** Takes charge of something as soon as it is there. */
   async add<T extends Disposable>(making: T | Promise<T>): Promise<T> {
@@ -13,11 +14,20 @@ export class Disposables {
     return made;
   }
 
-  /** Ends all, the latest first, also when one fails to. @throws the first failure */
-  async dispose(): Promise<void> {
+  /** Ends all, the latest first, also when one fails to; once. @throws the first failure */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#end();
+    return this.#disposal;
+  }
+
+  async #end(): Promise<void> {
     const failures: unknown[] = [];
-    for (const one of this.#made.splice(0).reverse()) {
-      await one.dispose().catch((problem: unknown) => failures.push(problem));
+    for (const one of this.#made.reverse()) {
+      try {
+        await one.dispose();
+      } catch (problem) {
+        failures.push(problem);
+      }
     }
     if (failures.length > 0) throw failures[0];
   }

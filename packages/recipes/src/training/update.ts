@@ -34,7 +34,7 @@ export function networkStateSpecs(config: SelfDistillationConfig, networks: Trai
   };
 }
 
-/** What of it has a name with one of the prefixes, e.g. `student.backbone.`. */
+/** Those of {@link networkStateSpecs} whose names start with one of the prefixes, e.g. `student.backbone.`. */
 export function networkStateUnder(
   prefixes: readonly string[],
   config: SelfDistillationConfig,
