@@ -1,7 +1,7 @@
-/** Entry of a worker thread of the pool: called by piscina once per picture. */
+/** What a worker thread of the pool does with a task, reached through worker.cjs. */
 import { workerData } from 'node:worker_threads';
 import { runCropTask, type CropOutcome, type CropTask, type PoolSetup } from './pool/crop-task.js';
 
-export default function run(task: CropTask): Promise<CropOutcome> {
+export function runTask(task: CropTask): Promise<CropOutcome> {
   return runCropTask(workerData as PoolSetup, task);
 }

@@ -86,6 +86,26 @@ describe.concurrent.each(packages)('$manifest.name', ({ manifest }) => {
     expect(stderr).toBe('');
   });
 
+  // A worker is found by its address beside the module, which importing does not try.
+  if (entries.includes('@selfsup/augment-multicrop/pool')) {
+    it('starts worker threads', async () => {
+      const decoder = `data:text/javascript,export const decode = () => ({ width: 8, height: 8, data: new Uint8Array(192) })`;
+      const code = `
+        const { createCropPool } = await import('@selfsup/augment-multicrop/pool');
+        const { multiCropConfig } = await import('@selfsup/augment-multicrop');
+        const config = multiCropConfig('simdino', { global: { size: 8 }, local: { size: 4 } });
+        const pool = await createCropPool({ decoder: '${decoder}', config, seed: 0, threads: 1 });
+        const { crops } = await pool.crops('any', { epoch: 0, sample: 0 });
+        await pool.close();
+        console.log(crops.global.length);`;
+      expect(await run(project, process.execPath, ['--input-type=module', '--eval', code])).toEqual({
+        code: 0,
+        stdout: `${2 * 8 * 8 * 3}\n`,
+        stderr: '',
+      });
+    });
+  }
+
   for (const [command, path] of Object.entries(manifest.bin ?? {})) {
     it(`installs the command ${command} (${path})`, async () => {
       const { code, stdout } = await run(project, 'npx', ['--no-install', command, '--help']);

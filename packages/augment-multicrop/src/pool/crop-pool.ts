@@ -76,11 +76,11 @@ async function decoderAddress(decoder: URL | string): Promise<string> {
   });
 }
 
-/** The built worker. This file's own source cannot be one, and its condition for imports must not reach the built one. */
+/** The worker runs what was built, also for a pool that runs from its source, whose import condition it must not get. */
 function workerOptions(): { filename: string; execArgv?: string[] } {
   const here = import.meta.url;
-  if (!here.endsWith('.ts')) return { filename: new URL('./worker.js', here).href };
-  return { filename: new URL('../../dist/worker.js', here).href, execArgv: [] };
+  if (!here.endsWith('.ts')) return { filename: new URL('../worker.cjs', here).href };
+  return { filename: new URL('../../worker.cjs', here).href, execArgv: [] };
 }
 
 function workerDied(source: unknown, cause: unknown): SslError {
