@@ -34,6 +34,28 @@ describe('Rng', () => {
     );
   });
 
+  it('draws many at once from the words that single draws get, and goes on after them', () => {
+    const many = fc.oneof(fc.nat({ max: 20 }), fc.integer({ min: 4090, max: 4110 }));
+    fc.assert(
+      fc.property(seeds, fc.nat({ max: 5 }), many, many, (seed, before, uniform, normal) => {
+        const [bulk, single] = [Rng.of(seed, 'many'), Rng.of(seed, 'many')];
+        for (let i = 0; i < before; i++) expect(bulk.bits()).toBe(single.bits());
+        const words = (n: number): number[] => Array.from({ length: n }, () => single.bits());
+        expect(bulk.uniforms(uniform, -1, 3)).toEqual(Float32Array.from(words(uniform), (u) => -1 + (u * 4) / 2 ** 32));
+        const pairs = words(normal + (normal % 2));
+        const expected = Float32Array.from({ length: normal }, (_, i) => {
+          const first = i - (i % 2);
+          const angle = (2 * Math.PI * pairs[first + 1]) / 2 ** 32;
+          const radius = 0.5 * Math.sqrt(-2 * Math.log((pairs[first] + 1) / 2 ** 32));
+          return 2 + radius * (i === first ? Math.cos(angle) : Math.sin(angle));
+        });
+        expect(bulk.normals(normal, 0.5, 2)).toEqual(expected);
+        expect(bulk.bits()).toBe(single.bits());
+      }),
+      propertyOptions(),
+    );
+  });
+
   it('permutes: every element once', () => {
     fc.assert(
       fc.property(seeds, fc.integer({ min: 0, max: 300 }), (seed, n) => {
