@@ -6,6 +6,7 @@ export default packageBuild(
     'step-worker': 'src/step-worker.ts',
     'product-worker': 'src/product-worker.ts',
     accumulate: 'src/accumulate.ts',
+    devices: 'src/devices.ts',
     memory: 'src/memory.ts',
     'first-step': 'src/first-step.ts',
     'first-ten-minutes': 'src/first-ten-minutes.ts',

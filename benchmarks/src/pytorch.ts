@@ -1,11 +1,14 @@
 // The ways PyTorch is run.
 import { readFileSync } from 'node:fs';
-import { AS_INTEL } from './workers.js';
 
-/** A way to run PyTorch: flags of the peer scripts, and what a row says about it. */
+/** Flag of the peers that makes MKL take its best kernels on processors of other makers too. */
+const AS_INTEL = '--mkl-as-intel';
+
+/** A way to run PyTorch: flags of the peer scripts, variables of their environment, and what a row says about it. */
 export interface TorchVariant {
   readonly name: string;
   readonly flags: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   readonly what: string;
 }
 
@@ -17,7 +20,15 @@ const AVX512: TorchVariant = {
   what: `eager, MKL made to use AVX-512, ${SETTING}`,
 };
 
-/** PyTorch as installed; and where its MKL has AVX-512 kernels that it does not use by itself, made to use them. */
+/** Near to what PyTorch as installed does on an AMD with AVX-512, whose kernels MKL does not take there by itself. */
+const AVX2: TorchVariant = {
+  name: 'torchAvx2',
+  flags: [],
+  env: { MKL_ENABLE_INSTRUCTIONS: 'AVX2' },
+  what: `eager, MKL held to AVX2, ${SETTING}`,
+};
+
+/** PyTorch as installed; where the processor has AVX-512, also with MKL on that one of AVX2 and AVX-512 that it leaves. */
 export function torchVariants(): { variants: TorchVariant[]; note: string } {
   let cpu = '';
   try {
@@ -29,7 +40,7 @@ export function torchVariants(): { variants: TorchVariant[]; note: string } {
     return { variants: [INSTALLED], note: 'This processor has no AVX-512: no rows of PyTorch with MKL on AVX-512.' };
   }
   if (/GenuineIntel/.test(cpu)) {
-    return { variants: [INSTALLED], note: 'PyTorch as installed uses AVX-512 on this processor.' };
+    return { variants: [INSTALLED, AVX2], note: 'PyTorch as installed uses AVX-512 here; also with MKL held to AVX2.' };
   }
   return { variants: [INSTALLED, AVX512], note: 'PyTorch also with its MKL made to use AVX-512.' };
 }

@@ -19,9 +19,9 @@ print(note);
 const told = ({ square, vit }: ProductRates): string =>
   `2048 x 2048 x 2048 ${square.toFixed(0)}, 3152 x 192 x 768 ${vit.toFixed(0)} GFLOP/s`;
 const torchRates: Record<string, ProductRates> = {};
-for (const { name, flags, what } of variants) {
-  torchRates[name] = await torchProducts(flags);
-  print(`products, PyTorch ${what}: ${told(torchRates[name])}`);
+for (const variant of variants) {
+  torchRates[variant.name] = await torchProducts(variant);
+  print(`products, PyTorch ${variant.what}: ${told(torchRates[variant.name])}`);
 }
 const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
@@ -40,7 +40,7 @@ async function prepared(engine: EngineSetting): Promise<Prepared> {
 /** A row for every way of running PyTorch. */
 async function measure(setting: Setting, { rates: ourRates, idle }: Prepared): Promise<void> {
   const ours = startOurs(setting);
-  const torch = variants.map(({ name, flags }) => ({ name, side: startTorch(setting, flags) }));
+  const torch = variants.map((variant) => ({ name: variant.name, side: startTorch(setting, variant) }));
   const rounds = { ours: ours.step, ...Object.fromEntries(torch.map(({ name, side }) => [name, side.step])) };
   const seconds: Record<string, Spread> = await interleave(rounds, ROUNDS, WARM_UP);
   const ourPeak = (ours.worker.peakMemoryBytes() ?? 0) - idle.ours;

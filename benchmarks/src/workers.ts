@@ -1,15 +1,13 @@
 // Processes that stand ready to take training steps.
 import { fileURLToPath } from 'node:url';
 import { runCommand, startWorker, type BenchWorker, type Round } from '@selfsup/bench-kit';
+import type { TorchVariant } from './pytorch.js';
 import { ENGINES, type EngineSetting, type Setting } from './setting.js';
 
 export const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export const python = process.env['PYTHON'] ?? 'python3';
 const THREADS = ['--threads', '2'];
-
-/** Flag of the peers that makes MKL take its best kernels on processors of other makers too. */
-export const AS_INTEL = '--mkl-as-intel';
 
 /** Everything our side imports, and nothing done with it. */
 const IDLE = 'await import("selfsup"); await import("@selfsup/compile/node");';
@@ -52,10 +50,10 @@ export function startOurs(setting: Setting): Side {
   return side(startWorker({ program: process.execPath, args: [here('./step-worker.js'), JSON.stringify(setting)] }));
 }
 
-export function startTorch({ recipe, arch, batchSize, localCrops }: Setting, flags: readonly string[]): Side {
+export function startTorch({ recipe, arch, batchSize, localCrops }: Setting, { flags, env }: TorchVariant): Side {
   const sizes = ['--batch-size', `${batchSize}`, '--local-crops', `${localCrops}`];
   const args = [here('../peers/step.py'), '--stream', '--recipe', recipe, '--arch', arch, ...sizes, ...THREADS];
-  return side(startWorker({ program: python, args: [...args, ...flags] }));
+  return side(startWorker({ program: python, args: [...args, ...flags], env }));
 }
 
 /** Peak memory of processes that imported everything and did nothing, bytes. */
@@ -68,8 +66,8 @@ export async function idleBytes(engine: EngineSetting = 'onnxruntime'): Promise<
   };
 }
 
-async function rates(program: string, args: string[]): Promise<ProductRates> {
-  const { code, stdout, stderr } = await runCommand({ program, args });
+async function rates(program: string, args: string[], env?: TorchVariant['env']): Promise<ProductRates> {
+  const { code, stdout, stderr } = await runCommand({ program, args, env });
   if (code !== 0) throw new Error(`benchmarks: ${program} ${args.join(' ')} ended with code ${code}\n${stderr}`);
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as ProductRates;
 }
@@ -79,5 +77,5 @@ export const ourProducts = (engine: EngineSetting): Promise<ProductRates> =>
   rates(process.execPath, [here('./product-worker.js'), engine]);
 
 /** The same in PyTorch. */
-export const torchProducts = (flags: readonly string[]): Promise<ProductRates> =>
-  rates(python, [here('../peers/products.py'), ...THREADS, ...flags]);
+export const torchProducts = ({ flags, env }: TorchVariant): Promise<ProductRates> =>
+  rates(python, [here('../peers/products.py'), ...THREADS, ...flags], env);
